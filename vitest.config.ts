@@ -1,0 +1,11 @@
+// Unit tests stand beside the code, what spans folders in test/. The interop lab has a configuration of its own.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: ['test/interop/**', 'node_modules/**'],
+    testTimeout: 30_000,
+    pool: 'forks',
+  },
+})
