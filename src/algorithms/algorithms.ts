@@ -29,4 +29,8 @@ export type Group =
 export type IkeProposal = { readonly cipher: Cipher; readonly hash: Hash; readonly group: Group }
 
 /** Written `aes128-sha1` or `aes128gcm16`, with a group where PFS is asked for. `hash` is undefined with an AEAD cipher. */
-export type EspProposal = { readonly cipher: Cipher; readonly hash: Hash | undefined; readonly group: Group | undefined }
+export type EspProposal = {
+  readonly cipher: Cipher
+  readonly hash: Hash | undefined
+  readonly group: Group | undefined
+}

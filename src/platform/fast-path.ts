@@ -80,11 +80,21 @@ export type Change =
 
 export type FastPathEvent =
   /** The list given with this job number is in force, or none of it is. */
-  | { readonly on: 'applied'; readonly job: number; readonly failure?: { readonly code: string; readonly message: string } }
+  | {
+      readonly on: 'applied'
+      readonly job: number
+      readonly failure?: { readonly code: string; readonly message: string }
+    }
   /** An IKE message; the non-ESP marker is off. `overflowed` counts messages dropped since the last one because the ring was full. */
   | { readonly on: 'ike'; readonly path: Path; readonly octets: Uint8Array }
   /** An L2TP control message that came through this peer's SA. */
-  | { readonly on: 'control'; readonly peer: PeerId; readonly localPort: number; readonly remotePort: number; readonly octets: Uint8Array }
+  | {
+      readonly on: 'control'
+      readonly peer: PeerId
+      readonly localPort: number
+      readonly remotePort: number
+      readonly octets: Uint8Array
+    }
   /** A PPP frame that is no routable IP: LCP, authentication, NCPs, and unknown protocols. `payload` begins after the protocol field. */
   | { readonly on: 'ppp'; readonly session: SessionId; readonly protocol: number; readonly payload: Uint8Array }
   /** An IPv4 packet from the client to UDP port 67: DHCPINFORM. */

@@ -21,7 +21,8 @@ export function samePath(a: Path, b: Path): boolean {
 /** The four octets of dotted text, or undefined where it is no IPv4 address (no leading zeros: `010` is not 10). */
 export function ipv4Octets(text: string): Uint8Array | undefined {
   const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return undefined
+  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256))
+    return undefined
   return Uint8Array.from(parts, Number)
 }
 

@@ -147,7 +147,8 @@ export function hex(octets: Uint8Array): string {
 /** Octets of a hex string; white space and colons are passed over. */
 export function unhex(text: string): Uint8Array {
   const digits = text.replace(/[\s:]/g, '')
-  if (digits.length % 2 !== 0 || /[^0-9a-f]/i.test(digits)) throw new WireError('hex', 0, 'not an even run of hex digits')
+  if (digits.length % 2 !== 0 || /[^0-9a-f]/i.test(digits))
+    throw new WireError('hex', 0, 'not an even run of hex digits')
   return Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16))
 }
 
@@ -157,7 +158,10 @@ export function printable(octets: Uint8Array | string, limit = 64): string {
   let text = ''
   for (const octet of source) {
     if (text.length >= limit) return `${text}…`
-    text += octet >= 0x20 && octet < 0x7f && octet !== 0x5c ? String.fromCharCode(octet) : `\\x${octet.toString(16).padStart(2, '0')}`
+    text +=
+      octet >= 0x20 && octet < 0x7f && octet !== 0x5c
+        ? String.fromCharCode(octet)
+        : `\\x${octet.toString(16).padStart(2, '0')}`
   }
   return text
 }

@@ -1,0 +1,173 @@
+// CONTRACT. What IKE takes and gives: one machine for all ISAKMP SAs of a gateway or a client. The gateway executes the effects.
+import type { EspProposal, Group, IkeProposal } from '../algorithms/algorithms.ts'
+import type { Path } from '../wire/address.ts'
+import type { Instant } from '../wire/machine.ts'
+import type { Secret } from '../wire/secret.ts'
+import type { IkeEvent } from './events.ts'
+
+/** One ISAKMP SA, as effects and status name it. Never used again. */
+export type IkeSaId = number
+/** One remote host behind SA pairs and their successors; what L2TP belongs to. Never used again. */
+export type PeerId = number
+
+/** What the administrator allows, in our order of preference. A value: a new one replaces it (`{ on: 'policy' }`), existing SAs stay. */
+export type IkePolicy = {
+  readonly ike: readonly IkeProposal[]
+  readonly esp: readonly EspProposal[]
+  /** Accept quick modes with PFS in these groups (RFC 2409 §5.5); without PFS is always accepted unless `requirePfs`. */
+  readonly pfsGroups: readonly Group[]
+  readonly requirePfs: boolean
+  /** First match wins; `peer` is an address or network text, `any` for everybody. */
+  readonly preSharedKeys: readonly { readonly peer: string; readonly key: Secret }[]
+  /** Upper bounds for what we ask for; a peer's shorter lifetime is obeyed, a longer one echoed and RESPONDER-LIFETIME sent (RFC 2407 §4.6.3.1). */
+  readonly lifetimes: {
+    readonly ikeSeconds: number
+    readonly espSeconds: number
+    readonly espKilobytes: number | undefined
+  }
+  readonly replayWindow: number
+  /** Where we are behind a 1:1 NAT ourselves: the address that peers dial. */
+  readonly publicAddress: string | undefined
+  /** Dead-peer detection (RFC 3706): quiet seconds until the first probe, seconds between probes, unanswered probes until the peer is dead. */
+  readonly dpd: { readonly idleSeconds: number; readonly intervalSeconds: number; readonly tries: number }
+  /** NAT-T keepalive interval in seconds while we are the one behind a NAT (RFC 3948 §4). */
+  readonly keepaliveSeconds: number
+  /** Unauthenticated negotiations at once: from one source address, and in all. */
+  readonly halfOpen: { readonly perSource: number; readonly total: number }
+  /** Where each refusal says what setting would allow it (`security: compatible` …): names of what is off, with the setting. */
+  readonly disabled: readonly { readonly proposalPart: string; readonly setting: string }[]
+}
+
+/** Slow work, done off the main thread. Private values are octets, so that state stays plain data. */
+export type Work =
+  /** A fresh key pair. */
+  | { readonly do: 'generate'; readonly group: Group }
+  /** A fresh key pair and the secret shared with `peerPublic`. */
+  | { readonly do: 'exchange'; readonly group: Group; readonly peerPublic: Uint8Array }
+  /** The secret shared between an earlier private value and `peerPublic`. */
+  | { readonly do: 'agree'; readonly group: Group; readonly privateValue: Uint8Array; readonly peerPublic: Uint8Array }
+
+export type WorkResult =
+  | { readonly is: 'generated'; readonly privateValue: Uint8Array; readonly publicValue: Uint8Array }
+  | { readonly is: 'exchanged'; readonly publicValue: Uint8Array; readonly shared: Uint8Array }
+  | { readonly is: 'agreed'; readonly shared: Uint8Array }
+  /** The peer's value is 0, 1, p-1, p or above, no point of the curve, or the library refused. */
+  | { readonly is: 'failed'; readonly reason: string }
+
+/** Two ESP SAs that one quick mode made. Keys as the fast path wants them (GCM: key, then salt). */
+export type SaPair = {
+  readonly peer: PeerId
+  readonly ikeSa: IkeSaId
+  readonly proposal: EspProposal
+  readonly path: Path
+  readonly encapsulated: boolean
+  readonly mode: 'transport'
+  readonly inbound: { readonly spi: number; readonly cipherKey: Uint8Array; readonly integrityKey: Uint8Array }
+  readonly outbound: { readonly spi: number; readonly cipherKey: Uint8Array; readonly integrityKey: Uint8Array }
+  readonly esn: boolean
+  readonly replayWindow: number
+  readonly natOa: { readonly ours: string; readonly peers: string } | undefined
+  /** UDP ports that the selectors name; 0 is any. */
+  readonly ports: { readonly local: number; readonly remote: number }
+  /** Use outbound at once (we initiated), or only once the peer shows that it has the pair (QM3 or a first packet). */
+  readonly use: boolean
+}
+
+export type IkeInput =
+  /** An IKE message without non-ESP marker. */
+  | { readonly on: 'datagram'; readonly path: Path; readonly octets: Uint8Array }
+  | { readonly on: 'tick' }
+  | { readonly on: 'done'; readonly job: number; readonly result: WorkResult }
+  /** The outcome of `install`. */
+  | { readonly on: 'installed'; readonly job: number; readonly failure?: string }
+  /** Peers from which authenticated ESP came since the last time, with the moment, and processed octets per pair (both directions). */
+  | {
+      readonly on: 'heard'
+      readonly pairs: readonly {
+        readonly peer: PeerId
+        readonly inboundSpi: number
+        readonly at: Instant | undefined
+        readonly octets: number
+      }[]
+    }
+  /** First authenticated packet on a pair. */
+  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number }
+  /** Authenticated ESP inside the window came from another outer address or port. */
+  | { readonly on: 'moved'; readonly peer: PeerId; readonly inboundSpi: number; readonly path: Path }
+  /** This pair's sequence space runs out. */
+  | { readonly on: 'sequenceLow'; readonly peer: PeerId; readonly inboundSpi: number }
+  /** The initiator's role: bring up an ISAKMP SA and a pair for UDP `ports` to the remote. Answered by `peerUp` or `failed`, with the same `request`. */
+  | {
+      readonly on: 'connect'
+      readonly request: number
+      readonly path: Path
+      readonly ports: { readonly local: number; readonly remote: number }
+    }
+  /** Says Delete for all of the peer (ESP first, ISAKMP last) and forgets it. */
+  | { readonly on: 'disconnect'; readonly peer: PeerId; readonly reason: string }
+  /** Shutdown: disconnect of everybody. */
+  | { readonly on: 'shutdown' }
+  | { readonly on: 'policy'; readonly policy: IkePolicy }
+
+export type IkeEffect =
+  | { readonly do: 'send'; readonly path: Path; readonly octets: Uint8Array }
+  | { readonly do: 'keepalive'; readonly path: Path }
+  | { readonly do: 'work'; readonly job: number; readonly work: Work }
+  /** Put the pair into the fast path (adding the peer first where `newPeer`), then answer `installed`. */
+  | { readonly do: 'install'; readonly job: number; readonly pair: SaPair; readonly newPeer: boolean }
+  | { readonly do: 'use'; readonly peer: PeerId; readonly inboundSpi: number }
+  | { readonly do: 'remove'; readonly peer: PeerId; readonly inboundSpi: number }
+  | { readonly do: 'move'; readonly peer: PeerId; readonly path: Path }
+  /** The peer has its first pair: L2TP may begin. */
+  | {
+      readonly do: 'peerUp'
+      readonly peer: PeerId
+      readonly request: number | undefined
+      readonly path: Path
+      readonly client: ClientKind
+    }
+  /** The last pair went and no successor came within 5 s, or the peer is dead, or it was disconnected. Everything above it ends. */
+  | { readonly do: 'peerGone'; readonly peer: PeerId; readonly reason: PeerGoneReason }
+  /** A `connect` failed for good. `reason` is one sentence. */
+  | { readonly do: 'failed'; readonly request: number; readonly reason: string }
+  | { readonly do: 'report'; readonly event: IkeEvent }
+
+export type PeerGoneReason = 'deleted-by-peer' | 'dead' | 'expired' | 'disconnected' | 'replaced' | 'shutdown'
+
+/** What the fingerprint of the first packet says (clients.md 1.x); facts only, for timeouts, quirks and the log. */
+export type ClientKind =
+  | 'windows'
+  | 'windows-legacy'
+  | 'apple'
+  | 'android'
+  | 'strongswan'
+  | 'libreswan'
+  | 'mikrotik'
+  | 'cisco'
+  | 'draytek'
+  | 'softether'
+  | 'gatehouse'
+  | 'unknown'
+
+/** For `status`: what is up now. */
+export type IkeSaStatus = {
+  readonly id: IkeSaId
+  readonly peer: PeerId | undefined
+  readonly path: Path
+  readonly role: 'initiator' | 'responder'
+  readonly state: string
+  readonly proposal: string | undefined
+  readonly natted: boolean
+  readonly weLieBehindNat: boolean
+  readonly client: ClientKind
+  readonly identity: string | undefined
+  readonly established: Instant | undefined
+  readonly expires: Instant | undefined
+  readonly pairs: readonly {
+    readonly inboundSpi: number
+    readonly outboundSpi: number
+    readonly proposal: string
+    readonly established: Instant
+    readonly state: 'new' | 'current' | 'draining'
+  }[]
+}
