@@ -1,0 +1,35 @@
+#!/bin/bash
+# A guest's process 1: file systems, kernel modules, its network interface as the command line says, then the agent.
+# Words it reads: lab.share=DIR (host folder) lab.address=A/LEN lab.gateway=A
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C
+mount -t sysfs sysfs /sys
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+cp -a /etc /run/etc
+cp -a /var /run/var
+mount --bind /run/etc /etc
+mount --bind /run/var /var
+mkdir -p /var/run /run/xl2tpd /run/pluto /var/lib/ipsec/nss
+for word in $(cat /proc/cmdline); do
+  case $word in
+    lab.share=*) mount -t hostfs -o "${word#*=}" hostfs /share ;;
+    lab.modules=*) mount -t hostfs -o "${word#*=}" hostfs /lib/modules ;;
+    lab.address=*) address=${word#*=} ;;
+    lab.gateway=*) gateway=${word#*=} ;;
+  esac
+done
+# drbg first: without it ESP fails. Then no look-ups any more: each would cost every SA half a second.
+modprobe -qa drbg jitterentropy_rng hmac sha512_generic cbc ctr gcm seqiv echainiv des_generic authenc esp4 \
+  xfrm_user af_key l2tp_ppp pppox ppp_generic ppp_async ppp_deflate bsd_comp nf_tables nft_compat ||
+  echo "lab: a kernel module is missing"
+echo >/proc/sys/kernel/modprobe
+ip link set lo up
+ip link set vec0 up
+sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.accept_redirects=0
+/lab/address.sh "$address" "$gateway"
+[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+[ -e /dev/ppp ] || mknod /dev/ppp c 108 0
+exec /lab/agent.sh
