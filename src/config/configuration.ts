@@ -1,0 +1,103 @@
+// The configuration as everybody else sees it: a frozen value with every default filled in. `parse.ts` makes it of text.
+import type { EspProposal, IkeProposal } from '../algorithms/algorithms.ts'
+import type { Secret } from '../wire/secret.ts'
+
+export type SecurityLevel = 'modern' | 'compatible' | 'legacy'
+export type PppAuthentication = 'mschapv2' | 'mschap' | 'chap' | 'pap'
+
+/** Both ends belong to it; IPv4 as unsigned numbers. */
+export type AddressRange = { readonly first: number; readonly last: number }
+/** `10.1.0.0/16`: canonical network address and prefix length. */
+export type Network = { readonly address: string; readonly prefix: number }
+
+/** Minutes from Monday 00:00, local time of the gateway; `from` belongs to it, `to` doesn't. */
+export type WeekSpan = { readonly from: number; readonly to: number }
+
+export type UserEntry = {
+  readonly name: string
+  readonly password: Secret | undefined
+  /** 16 octets: MD4 of the UTF-16LE password (RFC 2433 §A.2): serves MS-CHAP and PAP, not CHAP-MD5. */
+  readonly ntHash: Secret | undefined
+  readonly enabled: boolean
+  /** Fixed inner address. */
+  readonly address: string | undefined
+  /** Networks behind a user who is a router. */
+  readonly networks: readonly Network[]
+  /** Empty: at any time. */
+  readonly hours: readonly WeekSpan[]
+  /** The password is past its time: MS-CHAP says 648, everybody else is refused. */
+  readonly passwordExpired: boolean
+  /** What a second log-in of the same user does: nothing special, is refused, or ends the first. */
+  readonly sessions: 'any' | 'refuse-second' | 'end-first'
+  /** Seconds; undefined: the remote access default. */
+  readonly sessionSeconds: number | undefined
+  readonly idleSeconds: number | undefined
+}
+
+export type RemoteAccess = {
+  readonly preSharedKey: Secret
+  readonly pool: readonly AddressRange[]
+  /** The gateway's inner address and the prefix length of the pool's network. */
+  readonly gatewayAddress: string
+  readonly poolNetwork: Network
+  readonly dns: readonly string[]
+  readonly nbns: readonly string[]
+  readonly domain: string | undefined
+  /** Networks that clients are told to route here by DHCPINFORM. Empty: nothing is told, the client decides. */
+  readonly routes: readonly Network[]
+  /** In order of preference. */
+  readonly authentication: readonly PppAuthentication[]
+  readonly ike: readonly IkeProposal[]
+  readonly esp: readonly EspProposal[]
+  readonly requirePfs: boolean
+  readonly lifetimes: { readonly ikeSeconds: number; readonly espSeconds: number; readonly espKilobytes: number | undefined }
+  readonly replayWindow: number
+  /** Sessions at once; undefined: any number. */
+  readonly portLimit: number | undefined
+  readonly mru: number
+  /** How clients reach what lies behind: hidden behind our address, routed as they are, or as part of the LAN. */
+  readonly forwarding: 'masquerade' | 'route' | 'proxy-arp'
+  /** Clients may go out to the internet, not only to `localNetworks` (private networks reached directly). */
+  readonly internet: boolean
+  /** Clients may reach each other. */
+  readonly clientToClient: boolean
+  /** Clients may reach services on the gateway itself beyond ping and DNS. */
+  readonly gatewayServices: boolean
+  readonly sessionSeconds: number | undefined
+  readonly idleSeconds: number | undefined
+  /** Until a silent client counts as gone; by default a minute, and for a dozing Android more. */
+  readonly deadPeerSeconds: number
+  readonly deadPeerSecondsAndroid: number
+  /** L2TP tunnel authentication (RFC 2661 §5.1.1). */
+  readonly tunnelSecret: Secret | undefined
+  readonly halfOpen: { readonly perSource: number; readonly total: number }
+}
+
+export type Configuration = {
+  readonly hostname: string
+  readonly dataplane: 'auto' | 'userland'
+  /** Outer addresses; empty: all. */
+  readonly listen: readonly string[]
+  /** UDP ports; 500 and 4500 but in tests. */
+  readonly ports: { readonly ike: number; readonly natt: number }
+  readonly publicAddress: string | undefined
+  readonly security: SecurityLevel
+  /** The TUN device. */
+  readonly device: string
+  /** ESP engine by name, or undefined for the best there is; worker threads, or undefined for one a core. */
+  readonly engine: 'ipsec-mb' | 'openssl' | undefined
+  readonly workers: number | undefined
+  readonly remoteAccess: RemoteAccess
+  readonly users: readonly UserEntry[]
+}
+
+/** One thing wrong in the text. Lines and columns count from 1. */
+export type Fault = {
+  readonly severity: 'error' | 'warning'
+  readonly line: number
+  readonly column: number
+  /** Where in the tree: `remoteAccess.addressPool`. */
+  readonly where: string
+  /** What was found, and what would be right. */
+  readonly message: string
+}
