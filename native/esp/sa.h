@@ -1,0 +1,97 @@
+// CONTRACT. The two directions of an ESP SA (RFC 4301 §4.4.2) as the data plane sees them. Made by the control thread, used by any worker,
+// destroyed by the control thread when no worker can see them (epoch.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+
+#include "crypto/engine.h"
+#include "esp/replay-window.h"
+
+namespace gatehouse::esp {
+
+/// Since the SA was made. Octets are those of ESP payloads, padding left out.
+struct Counters {
+  std::uint64_t packets = 0;
+  std::uint64_t octets = 0;
+  /// Inbound: seen before, or left of the window; wrong integrity value; authenticated, but padding or length broken; next header 59.
+  std::uint64_t replayed = 0;
+  std::uint64_t forged = 0;
+  std::uint64_t malformed = 0;
+  std::uint64_t dummies = 0;
+
+  friend bool operator==(const Counters &, const Counters &) = default;
+};
+
+class alignas(64) InboundSa {
+ public:
+  /// `owner` is the caller's: what the SA belongs to. It must live as long as the SA.
+  /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
+  InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::uint32_t replayWindow = defaultReplayWindow,
+            void *owner = nullptr);
+
+  [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
+  [[nodiscard]] const crypto::Transform &transform() const noexcept { return key_->transform(); }
+  [[nodiscard]] void *owner() const noexcept { return owner_; }
+  [[nodiscard]] const ReplayWindow &window() const noexcept { return window_; }
+  [[nodiscard]] Counters counters() const noexcept;
+
+ private:
+  friend class Worker;
+
+  std::uint32_t spi_;
+  // Lengths again, beside what each packet touches.
+  std::uint8_t headRoom_;
+  std::uint8_t icvLength_;
+  std::uint8_t blockSize_;
+  std::unique_ptr<crypto::Key> key_;
+  void *owner_;
+  ReplayWindow window_;
+  std::atomic<std::uint64_t> packets_{0};
+  std::atomic<std::uint64_t> octets_{0};
+  std::atomic<std::uint64_t> replayed_{0};
+  std::atomic<std::uint64_t> forged_{0};
+  std::atomic<std::uint64_t> malformed_{0};
+  std::atomic<std::uint64_t> dummies_{0};
+};
+
+class alignas(64) OutboundSa {
+ public:
+  /// `sent`: sequence numbers taken as used already; for tests and for an SA that moves between processes.
+  /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
+  OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void *owner = nullptr, std::uint64_t sent = 0);
+
+  [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
+  [[nodiscard]] const crypto::Transform &transform() const noexcept { return key_->transform(); }
+  [[nodiscard]] void *owner() const noexcept { return owner_; }
+  /// The last sequence number used.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Counters counters() const noexcept;
+
+  // For MSS, MTU and buffers: see Transform.
+  [[nodiscard]] std::size_t headRoom() const noexcept { return key_->transform().headRoom(); }
+  [[nodiscard]] std::size_t tailRoom() const noexcept { return key_->transform().tailRoom(); }
+
+ private:
+  friend class Worker;
+
+  std::uint32_t spi_;
+  std::uint8_t headRoom_;
+  std::uint8_t icvLength_;
+  std::uint8_t blockSize_;
+  bool counterIv_;
+  std::unique_ptr<crypto::Key> key_;
+  void *owner_;
+  /// Numbers end here: 2^32 - 1, or 2^64 - 1 with ESN. Never wraps (RFC 4303 §3.3.3).
+  std::uint64_t lastSequence_;
+  /// Three quarters of them: time for a successor.
+  std::uint64_t lowSequence_;
+  std::atomic<std::uint64_t> sequence_;
+  std::uint64_t initialSequence_;
+  std::atomic<std::uint64_t> octets_{0};
+};
+
+}  // namespace gatehouse::esp
