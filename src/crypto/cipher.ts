@@ -1,0 +1,48 @@
+// CBC without padding, as IKE seals its messages with (RFC 2409 app. B).
+import { createCipheriv, createDecipheriv } from 'node:crypto'
+
+/** The ciphers of IKE phase 1. */
+export type CbcCipher = 'des' | '3des' | 'aes128' | 'aes192' | 'aes256'
+
+/**
+ * Encrypts whole blocks; the caller pads. Throws a RangeError where `plain` is no whole number of blocks or key or IV have the wrong
+ * length: that is our own bug, never the peer's.
+ */
+export function cbcEncrypt(cipher: CbcCipher, key: Uint8Array, iv: Uint8Array, plain: Uint8Array): Uint8Array {
+  check(cipher, key, iv, plain)
+  const { name, key: full } = openssl(cipher, key)
+  const state = createCipheriv(name, full, iv).setAutoPadding(false)
+  return Uint8Array.from(state.update(plain))
+}
+
+/** Decrypts whole blocks; padding is left in place. Throws as `cbcEncrypt` does. */
+export function cbcDecrypt(cipher: CbcCipher, key: Uint8Array, iv: Uint8Array, sealed: Uint8Array): Uint8Array {
+  check(cipher, key, iv, sealed)
+  const { name, key: full } = openssl(cipher, key)
+  const state = createDecipheriv(name, full, iv).setAutoPadding(false)
+  return Uint8Array.from(state.update(sealed))
+}
+
+const sizes: Readonly<Record<CbcCipher, { key: number; block: number }>> = {
+  des: { key: 8, block: 8 },
+  '3des': { key: 24, block: 8 },
+  aes128: { key: 16, block: 16 },
+  aes192: { key: 24, block: 16 },
+  aes256: { key: 32, block: 16 },
+}
+
+function check(cipher: CbcCipher, key: Uint8Array, iv: Uint8Array, text: Uint8Array): void {
+  const { key: keyLength, block } = sizes[cipher]
+  if (key.length !== keyLength) throw new RangeError(`${cipher} takes a key of ${keyLength} octets, not ${key.length}`)
+  if (iv.length !== block) throw new RangeError(`${cipher} takes an IV of ${block} octets, not ${iv.length}`)
+  if (text.length % block !== 0) throw new RangeError(`${text.length} octets are no whole blocks of ${block}`)
+}
+
+// OpenSSL keeps single DES in a provider that Node does not load; three equal keys make 3DES into it.
+function openssl(cipher: CbcCipher, key: Uint8Array): { name: string; key: Uint8Array } {
+  if (cipher === '3des') return { name: 'des-ede3-cbc', key }
+  if (cipher !== 'des') return { name: `aes-${key.length * 8}-cbc`, key }
+  const three = new Uint8Array(24)
+  for (const at of [0, 8, 16]) three.set(key, at)
+  return { name: 'des-ede3-cbc', key: three }
+}
