@@ -56,7 +56,7 @@ const espCiphers: readonly Cipher[] = [
 const espHashes: readonly Hash[] = ['sha1', 'sha256', 'sha384', 'sha512', 'sha256_96', 'md5']
 
 /** What a gateway accepts at this level, best first. */
-export function proposalSets(level: SecurityLevel): {
+export function proposalsFor(level: SecurityLevel): {
   readonly ike: readonly IkeProposal[]
   readonly esp: readonly EspProposal[]
   readonly pfsGroups: readonly Group[]
@@ -92,7 +92,7 @@ function strongestGroupFirst(proposals: readonly IkeProposal[]): readonly IkePro
 }
 
 /** What an initiator offers when nobody chose: short, because a first packet should fit one datagram. */
-export function offerSets(level: SecurityLevel): {
+export function offersFor(level: SecurityLevel): {
   readonly ike: readonly IkeProposal[]
   readonly esp: readonly EspProposal[]
 } {

@@ -2,6 +2,11 @@
 import type { Cipher, EspProposal, Group, Hash, IkeProposal } from './algorithms.ts'
 import { cipherNames, ciphers, groupNames, hashes, hashNames } from './registry.ts'
 
+export type Parsed<P> =
+  | { readonly is: 'proposal'; readonly proposal: P }
+  /** `fault` is one sentence that says what was found and what would be right. */
+  | { readonly is: 'fault'; readonly fault: string }
+
 export function showIkeProposal({ cipher, hash, group }: IkeProposal): string {
   return `${cipher}-${hash}-${group}`
 }
@@ -10,8 +15,8 @@ export function showEspProposal({ cipher, hash, group }: EspProposal): string {
   return [cipher, hash, group].filter((part) => part !== undefined).join('-')
 }
 
-/** Reads `CIPHER-HASH-GROUP`; throws an Error whose message says what was found and what would be right. */
-export function parseIkeProposal(text: string): IkeProposal {
+/** Reads `CIPHER-HASH-GROUP`. */
+export function parseIkeProposal(text: string): Parsed<IkeProposal> {
   const parts = sort(text)
   if (typeof parts === 'string') return fault(text, parts, ikeForm)
   const { cipher, hash, group } = parts
@@ -20,26 +25,26 @@ export function parseIkeProposal(text: string): IkeProposal {
   if (!hash) return fault(text, 'it names no hash', ikeForm)
   if (hashes[hash].ikeValue === undefined) return fault(text, `${hash} is for ESP only`, ikeForm)
   if (!group) return fault(text, 'it names no group', ikeForm)
-  return { cipher, hash, group }
+  return { is: 'proposal', proposal: { cipher, hash, group } }
 }
 
-/** Reads `CIPHER-HASH` or an AEAD cipher alone, either with a group where PFS is asked for; throws as `parseIkeProposal` does. */
-export function parseEspProposal(text: string): EspProposal {
+/** Reads `CIPHER-HASH` or an AEAD cipher alone, either with a group where PFS is asked for. */
+export function parseEspProposal(text: string): Parsed<EspProposal> {
   const parts = sort(text)
   if (typeof parts === 'string') return fault(text, parts, espForm)
   const { cipher, hash, group } = parts
   if (!cipher) return fault(text, 'it names no cipher', espForm)
   if (ciphers[cipher].aead && hash) return fault(text, `${cipher} authenticates by itself and takes no hash`, espForm)
   if (!ciphers[cipher].aead && !hash) return fault(text, 'it names no hash', espForm)
-  return { cipher, hash, group }
+  return { is: 'proposal', proposal: { cipher, hash, group } }
 }
 
 const ikeForm = 'write CIPHER-HASH-GROUP, for example aes256-sha256-modp2048'
 const espForm =
   'write CIPHER-HASH or an AEAD cipher alone, with -GROUP after it for PFS, for example aes128-sha1 or aes128gcm16'
 
-function fault(text: string, what: string, form: string): never {
-  throw new Error(`“${text}” is no proposal: ${what}; ${form}`)
+function fault(text: string, what: string, form: string): { is: 'fault'; fault: string } {
+  return { is: 'fault', fault: `“${text}” is no proposal: ${what}; ${form}` }
 }
 
 type Parts = { cipher?: Cipher; hash?: Hash; group?: Group }
