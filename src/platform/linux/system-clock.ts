@@ -1,0 +1,23 @@
+// The machine's own clock, timers and randomness.
+import { randomBytes } from 'node:crypto'
+import type { Random } from '../../wire/machine.ts'
+import type { Clock, Timers } from '../clock.ts'
+
+export const systemClock: Clock = {
+  now: () => Math.floor(performance.now()),
+  date: () => new Date(),
+}
+
+/** Node's timers wrap above 2^31 ms and then fire at once. */
+const longest = 2 ** 31 - 1
+
+export const systemTimers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, Math.min(Math.max(Math.ceil(ms), 0), longest))
+    return () => clearTimeout(timer)
+  },
+}
+
+export const systemRandom: Random = {
+  octets: (length) => new Uint8Array(randomBytes(length)),
+}
