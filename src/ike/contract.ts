@@ -29,7 +29,13 @@ export type IkePolicy = {
   /** Where we are behind a 1:1 NAT ourselves: the address that peers dial. */
   readonly publicAddress: string | undefined
   /** Dead-peer detection (RFC 3706): quiet seconds until the first probe, seconds between probes, unanswered probes until the peer is dead. */
-  readonly dpd: { readonly idleSeconds: number; readonly intervalSeconds: number; readonly tries: number }
+  readonly dpd: {
+    readonly idleSeconds: number
+    readonly intervalSeconds: number
+    readonly tries: number
+    /** The same for a client whose device dozes (`android`): it answers nothing for minutes and is still there. */
+    readonly dozing?: { readonly idleSeconds: number; readonly intervalSeconds: number; readonly tries: number }
+  }
   /** NAT-T keepalive interval in seconds while we are the one behind a NAT (RFC 3948 §4). */
   readonly keepaliveSeconds: number
   /** Unauthenticated negotiations at once: from one source address, and in all. */
