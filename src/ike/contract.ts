@@ -28,6 +28,10 @@ export type IkePolicy = {
   readonly replayWindow: number
   /** Where we are behind a 1:1 NAT ourselves: the address that peers dial. */
   readonly publicAddress: string | undefined
+  /** Let every peer believe that it is behind a NAT, so that its ESP always comes in UDP; always so with `publicAddress`. */
+  readonly forceEncapsulation?: boolean
+  /** Our own UDP ports where they are not 500 and 4500 (tests, a client that shares a machine with a gateway). */
+  readonly ports?: { readonly ike: number; readonly natt: number }
   /** Dead-peer detection (RFC 3706): quiet seconds until the first probe, seconds between probes, unanswered probes until the peer is dead. */
   readonly dpd: {
     readonly idleSeconds: number
@@ -108,6 +112,8 @@ export type IkeInput =
       readonly request: number
       readonly path: Path
       readonly ports: { readonly local: number; readonly remote: number }
+      /** The remote's port for UDP encapsulation where it is not 4500. */
+      readonly nattPort?: number
     }
   /** Says Delete for all of the peer (ESP first, ISAKMP last) and forgets it. */
   | { readonly on: 'disconnect'; readonly peer: PeerId; readonly reason: string }
