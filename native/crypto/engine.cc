@@ -28,25 +28,25 @@ constexpr Entry entries[] = {
 
 std::vector<std::string_view> engineNames() {
   std::vector<std::string_view> names;
-  for (const Entry &entry : entries) {
+  for (const Entry& entry : entries) {
     if (entry.available()) names.push_back(entry.name);
   }
   return names;
 }
 
 std::unique_ptr<Engine> makeEngine(std::string_view name) {
-  for (const Entry &entry : entries) {
+  for (const Entry& entry : entries) {
     if ((name.empty() || entry.name == name) && entry.available()) return entry.make();
   }
   return nullptr;
 }
 
-void checkKeyLengths(const Engine &engine, const Transform &transform, std::span<const std::uint8_t> cipherKey,
+void checkKeyLengths(const Engine& engine, const Transform& transform, std::span<const std::uint8_t> cipherKey,
                      std::span<const std::uint8_t> integrityKey) {
   if (!transform.valid() || !engine.supports(transform)) {
     throw std::invalid_argument(std::string(engine.name()) + " has no " + nameOf(transform));
   }
-  const auto check = [&](const char *what, std::size_t found, std::size_t wanted) {
+  const auto check = [&](const char* what, std::size_t found, std::size_t wanted) {
     if (found == wanted) return;
     throw std::invalid_argument(std::string(what) + " of " + nameOf(transform) + " has " + std::to_string(found) +
                                 " octets, not " + std::to_string(wanted));

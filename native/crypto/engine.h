@@ -20,15 +20,15 @@ enum class Direction : std::uint8_t { seal, open };
 /// may use it at once; wiped when destroyed.
 class Key {
  public:
-  Key(const Key &) = delete;
-  Key &operator=(const Key &) = delete;
+  Key(const Key&) = delete;
+  Key& operator=(const Key&) = delete;
   virtual ~Key() = default;
 
-  [[nodiscard]] const Transform &transform() const noexcept { return transform_; }
+  [[nodiscard]] const Transform& transform() const noexcept { return transform_; }
   [[nodiscard]] Direction direction() const noexcept { return direction_; }
 
  protected:
-  Key(const Transform &transform, Direction direction) : transform_(transform), direction_(direction) {}
+  Key(const Transform& transform, Direction direction) : transform_(transform), direction_(direction) {}
 
  private:
   Transform transform_;
@@ -52,8 +52,8 @@ enum class Status : std::uint8_t {
 /// open: the ICV behind `length` is compared in constant time; plaintext replaces the ciphertext. The ICV's octets may be overwritten.
 struct Job {
   /// Of the same engine as the context, of the direction that is called.
-  Key *key = nullptr;
-  std::uint8_t *packet = nullptr;
+  Key* key = nullptr;
+  std::uint8_t* packet = nullptr;
   std::uint32_t length = 0;
   /// High half of the extended sequence number; used only with Transform::esn.
   std::uint32_t sequenceHigh = 0;
@@ -65,8 +65,8 @@ struct Job {
 class Context {
  public:
   Context() = default;
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
   virtual ~Context() = default;
 
   /// Any number of jobs; all are done and have a status when it returns.
@@ -78,18 +78,18 @@ class Context {
 class Engine {
  public:
   Engine() = default;
-  Engine(const Engine &) = delete;
-  Engine &operator=(const Engine &) = delete;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
   virtual ~Engine() = default;
 
   /// `ipsec-mb`, `openssl`.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// For people: `ipsec-mb 1.3.0 (AVX512)`.
   [[nodiscard]] virtual std::string description() const = 0;
-  [[nodiscard]] virtual bool supports(const Transform &transform) const noexcept = 0;
+  [[nodiscard]] virtual bool supports(const Transform& transform) const noexcept = 0;
   /// Copies what it needs; the caller wipes its own. Throws std::invalid_argument, with a sentence, for a transform that is not supported or
   /// for key lengths that are not the transform's.
-  [[nodiscard]] virtual std::unique_ptr<Key> expand(const Transform &transform, Direction direction,
+  [[nodiscard]] virtual std::unique_ptr<Key> expand(const Transform& transform, Direction direction,
                                                     std::span<const std::uint8_t> cipherKey,
                                                     std::span<const std::uint8_t> integrityKey) const = 0;
   /// One for each worker thread.

@@ -14,10 +14,10 @@ std::unique_ptr<Engine> makeIpsecMbEngine();
 std::unique_ptr<Engine> makeOpensslEngine();
 
 /// Throws std::invalid_argument as Engine::expand() promises.
-void checkKeyLengths(const Engine &engine, const Transform &transform, std::span<const std::uint8_t> cipherKey,
+void checkKeyLengths(const Engine& engine, const Transform& transform, std::span<const std::uint8_t> cipherKey,
                      std::span<const std::uint8_t> integrityKey);
 
-inline void writeBig32(std::uint8_t *to, std::uint32_t value) noexcept {
+inline void writeBig32(std::uint8_t* to, std::uint32_t value) noexcept {
   value = __builtin_bswap32(value);
   __builtin_memcpy(to, &value, sizeof value);
 }

@@ -11,8 +11,8 @@ namespace gatehouse::crypto {
 class RandomSource {
  public:
   RandomSource() = default;
-  RandomSource(const RandomSource &) = delete;
-  RandomSource &operator=(const RandomSource &) = delete;
+  RandomSource(const RandomSource&) = delete;
+  RandomSource& operator=(const RandomSource&) = delete;
   virtual ~RandomSource() = default;
   /// Fills all of it. Not to be used by two threads at once.
   virtual void fill(std::span<std::uint8_t> octets) noexcept = 0;

@@ -42,9 +42,9 @@ constexpr std::array integrityNames{
 }  // namespace
 
 std::optional<Transform> transformFromNames(std::string_view cipher, std::string_view hash, bool esn) {
-  for (const CipherName &c : cipherNames) {
+  for (const CipherName& c : cipherNames) {
     if (c.name != cipher) continue;
-    for (const IntegrityName &i : integrityNames) {
+    for (const IntegrityName& i : integrityNames) {
       if (i.name != hash) continue;
       const Transform transform{c.cipher, c.keyBits, i.integrity, esn};
       if (transform.valid()) return transform;
@@ -53,12 +53,12 @@ std::optional<Transform> transformFromNames(std::string_view cipher, std::string
   return std::nullopt;
 }
 
-std::string nameOf(const Transform &transform) {
+std::string nameOf(const Transform& transform) {
   std::string name = "unknown";
-  for (const CipherName &c : cipherNames) {
+  for (const CipherName& c : cipherNames) {
     if (c.cipher == transform.cipher && (c.keyBits == 0 || c.keyBits == transform.keyBits)) name = c.name;
   }
-  for (const IntegrityName &i : integrityNames) {
+  for (const IntegrityName& i : integrityNames) {
     if (i.integrity == transform.integrity && !i.name.empty()) name.append("-").append(i.name);
   }
   return name;

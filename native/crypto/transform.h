@@ -39,7 +39,7 @@ struct Transform {
   /// Extended sequence numbers: the high half is covered by the integrity value and not sent (RFC 4303 §2.2.1).
   bool esn = false;
 
-  friend constexpr bool operator==(const Transform &, const Transform &) = default;
+  friend constexpr bool operator==(const Transform&, const Transform&) = default;
 
   /// Octets of the cipher's block, at least 4: what payload, padding and trailer together are a multiple of.
   [[nodiscard]] constexpr std::size_t blockSize() const noexcept {
@@ -135,6 +135,6 @@ struct Transform {
 std::optional<Transform> transformFromNames(std::string_view cipher, std::string_view hash, bool esn);
 
 /// `aes128-sha1`, `aes128gcm16`: as proposal strings write it.
-std::string nameOf(const Transform &transform);
+std::string nameOf(const Transform& transform);
 
 }  // namespace gatehouse::crypto

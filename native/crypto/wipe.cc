@@ -4,7 +4,7 @@
 
 namespace gatehouse::crypto {
 
-void wipe(void *memory, std::size_t octets) noexcept {
+void wipe(void* memory, std::size_t octets) noexcept {
   if (octets != 0) explicit_bzero(memory, octets);
 }
 

@@ -6,7 +6,7 @@
 
 namespace gatehouse::crypto {
 
-void wipe(void *memory, std::size_t octets) noexcept;
+void wipe(void* memory, std::size_t octets) noexcept;
 
 template <typename T, std::size_t extent>
 void wipe(std::span<T, extent> memory) noexcept {
