@@ -1,8 +1,8 @@
 // The configuration as everybody else sees it: a frozen value with every default filled in. `parse.ts` makes it of text.
 import type { EspProposal, IkeProposal } from '../algorithms/algorithms.ts'
+import type { SecurityLevel } from '../algorithms/levels.ts'
 import type { Secret } from '../wire/secret.ts'
 
-export type SecurityLevel = 'modern' | 'compatible' | 'legacy'
 export type PppAuthentication = 'mschapv2' | 'mschap' | 'chap' | 'pap'
 
 /** Both ends belong to it; IPv4 as unsigned numbers. */
@@ -50,7 +50,11 @@ export type RemoteAccess = {
   readonly ike: readonly IkeProposal[]
   readonly esp: readonly EspProposal[]
   readonly requirePfs: boolean
-  readonly lifetimes: { readonly ikeSeconds: number; readonly espSeconds: number; readonly espKilobytes: number | undefined }
+  readonly lifetimes: {
+    readonly ikeSeconds: number
+    readonly espSeconds: number
+    readonly espKilobytes: number | undefined
+  }
   readonly replayWindow: number
   /** Sessions at once; undefined: any number. */
   readonly portLimit: number | undefined

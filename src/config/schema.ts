@@ -1,0 +1,153 @@
+// The schema: every key that the file may have, with its kind and its default. What it accepts is what the README lists.
+import { z } from 'zod'
+import { type Parsed as Proposal, parseEspProposal, parseIkeProposal } from '../algorithms/proposals.ts'
+import { Secret } from '../wire/secret.ts'
+import {
+  address,
+  addressRange,
+  bool,
+  duration,
+  hours,
+  integer,
+  ipv4,
+  kilobytes,
+  network,
+  scalar,
+  Wrong,
+} from './scalars.ts'
+
+/** A value or a list of them. */
+function listOf<S extends z.ZodType>(item: S) {
+  return z.union([z.array(item), item.transform((value) => [value])]) as unknown as z.ZodType<
+    z.output<S>[],
+    z.input<S> | z.input<S>[]
+  >
+}
+
+/** Files of `{ file: PATH }` are put in before this is asked; see `parse.ts`. */
+const secret = z
+  .string()
+  .min(1, 'a secret of at least one character is right')
+  .transform((text) => new Secret(text))
+
+const ntHash = scalar((text) =>
+  /^[0-9a-f]{32}$/i.test(text)
+    ? new Secret(Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)))
+    : new Wrong('32 hex digits (the NT hash: MD4 of the UTF-16LE password) are right'),
+)
+
+const name = scalar((text) =>
+  /^[^\s\p{C}]{1,128}$/u.test(text) ? text : new Wrong('a name of 1 to 128 characters without white space is right'),
+)
+
+const hostname = scalar((text) =>
+  /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i.test(text)
+    ? text
+    : new Wrong('a host name of at most 63 letters, digits, dots and hyphens is right'),
+)
+
+const domain = scalar((text) =>
+  /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text)
+    ? text
+    : new Wrong('a domain such as office.example.org is right'),
+)
+
+const device = scalar((text) =>
+  /^[a-z][a-z0-9-]{0,14}$/i.test(text) ? text : new Wrong('a device name of at most 15 letters and digits is right'),
+)
+
+const ike = scalar((text) => orWrong(parseIkeProposal(text)))
+const esp = scalar((text) => orWrong(parseEspProposal(text)))
+
+function orWrong<P>(parsed: Proposal<P>): P | Wrong {
+  return parsed.is === 'proposal' ? parsed.proposal : new Wrong(parsed.fault)
+}
+
+const deadPeer = duration(10, 86_400)
+
+const remoteAccess = z.strictObject({
+  preSharedKey: secret,
+  addressPool: listOf(addressRange),
+  gatewayAddress: ipv4.optional(),
+  dns: listOf(ipv4).default([]),
+  nbns: listOf(ipv4).default([]),
+  domain: domain.optional(),
+  routes: listOf(network).default([]),
+  authentication: listOf(z.enum(['mschapv2', 'mschap', 'chap', 'pap'])).optional(),
+  ike: listOf(ike).optional(),
+  esp: listOf(esp).optional(),
+  requirePfs: bool.default(false),
+  lifetimes: z
+    .strictObject({
+      ike: duration(20, 86_400).optional(),
+      esp: duration(20, 86_400).optional(),
+      data: kilobytes.optional(),
+    })
+    .default({}),
+  replayWindow: integer(32, 4096).default(1024),
+  portLimit: scalar((text) =>
+    text === 'any'
+      ? undefined
+      : /^[1-9]\d{0,5}$/.test(text)
+        ? Number(text)
+        : new Wrong('a number (5, 128 …) or any is right'),
+  ).optional(),
+  mru: integer(576, 1500).default(1400),
+  forwarding: z.enum(['masquerade', 'route', 'proxy-arp']).default('masquerade'),
+  internet: bool.default(true),
+  clientToClient: bool.default(false),
+  gatewayServices: bool.default(false),
+  sessionLimit: duration(60, 31_536_000).optional(),
+  idleLimit: duration(60, 31_536_000).optional(),
+  deadPeer: deadPeer.default(60),
+  deadPeerAndroid: deadPeer.default(900),
+  tunnelSecret: secret.optional(),
+  halfOpen: z
+    .strictObject({ perSource: integer(1, 10_000).default(64), total: integer(1, 100_000).default(1000) })
+    .default({ perSource: 64, total: 1000 }),
+})
+
+const user = z.strictObject({
+  name,
+  password: secret.optional(),
+  ntHash: ntHash.optional(),
+  enabled: bool.default(true),
+  address: ipv4.optional(),
+  networks: listOf(network).default([]),
+  hours: listOf(hours)
+    .transform((lists) => lists.flat())
+    .default([]),
+  passwordExpired: bool.default(false),
+  sessions: z.enum(['any', 'refuse-second', 'end-first']).default('any'),
+  sessionLimit: duration(60, 31_536_000).optional(),
+  idleLimit: duration(60, 31_536_000).optional(),
+})
+
+export const schema = z.strictObject({
+  hostname: hostname.default('gatehouse'),
+  dataplane: z.enum(['auto', 'userland']).default('auto'),
+  listen: listOf(address).default([]),
+  ports: z
+    .strictObject({ ike: integer(1, 65_535).default(500), natt: integer(1, 65_535).default(4500) })
+    .default({ ike: 500, natt: 4500 }),
+  publicAddress: ipv4.optional(),
+  security: z.enum(['modern', 'compatible', 'legacy']).default('modern'),
+  device: device.default('gatehouse0'),
+  engine: z.enum(['auto', 'ipsec-mb', 'openssl']).default('auto'),
+  workers: integer(1, 256).optional(),
+  remoteAccess,
+  users: z.array(user).default([]),
+})
+
+export type Parsed = z.output<typeof schema>
+
+/** For editors: the same as JSON Schema, in which scalars may be written with or without quotes. */
+export function jsonSchema(): object {
+  return z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ jsonSchema: node }) => {
+      if (node.type === 'string' && !node.enum) (node as { type: unknown }).type = ['string', 'number', 'boolean']
+    },
+  })
+}

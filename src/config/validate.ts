@@ -1,0 +1,207 @@
+// What no single key can say: values that contradict each other, defaults that follow from others, weaknesses worth a warning.
+import { isWeak, proposalsFor, type SecurityLevel } from '../algorithms/levels.ts'
+import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
+import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
+import { maskOf } from './scalars.ts'
+import type { Parsed } from './schema.ts'
+
+type Problem = {
+  readonly severity: 'error' | 'warning'
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** PPP kinds by security level, best first (design: `security`). */
+export const authenticationSets: Record<SecurityLevel, readonly PppAuthentication[]> = {
+  modern: ['mschapv2'],
+  compatible: ['mschapv2', 'chap'],
+  legacy: ['mschapv2', 'chap', 'mschap', 'pap'],
+}
+
+/** Lifetimes that we ask for where none are given: what Windows asks for. */
+const ikeSeconds = 28_800
+const espSeconds = 3600
+
+/** Fills in the defaults that depend on other keys, and lists what is wrong. */
+export function complete(parsed: Parsed): { configuration: Configuration; problems: Problem[] } {
+  const problems: Problem[] = []
+  const access = parsed.remoteAccess
+  const security = parsed.security
+  const poolNetwork = poolNetworkOf(access.addressPool)
+  const gatewayAddress = access.gatewayAddress ?? ipv4FromNumber(ipv4Number(poolNetwork.address)! + 1)
+  const sets = proposalsFor(security)
+  const configuration: Configuration = {
+    hostname: parsed.hostname,
+    dataplane: parsed.dataplane,
+    listen: parsed.listen,
+    ports: parsed.ports,
+    publicAddress: parsed.publicAddress,
+    security,
+    device: parsed.device,
+    engine: parsed.engine === 'auto' ? undefined : parsed.engine,
+    workers: parsed.workers,
+    remoteAccess: {
+      preSharedKey: access.preSharedKey,
+      pool: access.addressPool,
+      gatewayAddress,
+      poolNetwork,
+      dns: access.dns,
+      nbns: access.nbns,
+      domain: access.domain,
+      routes: access.routes,
+      authentication: access.authentication ?? authenticationSets[security],
+      ike: access.ike ?? sets.ike,
+      esp: access.esp ?? sets.esp,
+      requirePfs: access.requirePfs,
+      lifetimes: {
+        ikeSeconds: access.lifetimes.ike ?? ikeSeconds,
+        espSeconds: access.lifetimes.esp ?? espSeconds,
+        espKilobytes: access.lifetimes.data,
+      },
+      replayWindow: access.replayWindow,
+      portLimit: access.portLimit,
+      mru: access.mru,
+      forwarding: access.forwarding,
+      internet: access.internet,
+      clientToClient: access.clientToClient,
+      gatewayServices: access.gatewayServices,
+      sessionSeconds: access.sessionLimit,
+      idleSeconds: access.idleLimit,
+      deadPeerSeconds: access.deadPeer,
+      deadPeerSecondsAndroid: access.deadPeerAndroid,
+      tunnelSecret: access.tunnelSecret,
+      halfOpen: access.halfOpen,
+    },
+    users: parsed.users.map(({ sessionLimit, idleLimit, ...user }) => ({
+      ...user,
+      password: user.password,
+      ntHash: user.ntHash,
+      address: user.address,
+      sessionSeconds: sessionLimit,
+      idleSeconds: idleLimit,
+    })),
+  }
+  checkPool(configuration, problems)
+  checkUsers(configuration, problems)
+  checkStrength(configuration, parsed, problems)
+  return { configuration: deepFreeze(configuration), problems }
+}
+
+/** The smallest network from /24 to /12 that holds the whole pool; the gateway is its first host. */
+function poolNetworkOf(pool: readonly AddressRange[]): Network {
+  const first = Math.min(...pool.map((range) => range.first))
+  const last = Math.max(...pool.map((range) => range.last))
+  let prefix = 24
+  while (prefix > 0 && maskOf(first, prefix) !== maskOf(last, prefix)) prefix--
+  return { address: ipv4FromNumber(maskOf(first, prefix)), prefix }
+}
+
+function inRange(address: number, range: AddressRange): boolean {
+  return address >= range.first && address <= range.last
+}
+
+function checkPool(configuration: Configuration, problems: Problem[]): void {
+  const { pool, gatewayAddress } = configuration.remoteAccess
+  const path = ['remoteAccess', 'addressPool']
+  const sorted = [...pool].sort((a, b) => a.first - b.first)
+  if (sorted.some((range, i) => i > 0 && range.first <= sorted[i - 1]!.last)) {
+    problems.push({ severity: 'error', path, message: 'two ranges overlap; ranges without a common address are right' })
+  }
+  if (pool.length === 1 && inRange(ipv4Number(gatewayAddress)!, pool[0]!) && pool[0]!.first === pool[0]!.last) {
+    problems.push({
+      severity: 'error',
+      path,
+      message: `its only address ${gatewayAddress} is the gateway's own; a larger range is right`,
+    })
+  }
+}
+
+function checkUsers(configuration: Configuration, problems: Problem[]): void {
+  const { users, remoteAccess } = configuration
+  const names = new Map<string, number>()
+  const addresses = new Map<string, string>()
+  users.forEach((user, i) => {
+    const error = (key: string, message: string) =>
+      problems.push({ severity: 'error', path: ['users', i, key], message })
+    if (names.has(user.name))
+      error('name', `"${user.name}" is there already, as user ${names.get(user.name)! + 1}; a name once is right`)
+    names.set(user.name, i)
+    if (!user.password && !user.ntHash) {
+      problems.push({
+        severity: 'error',
+        path: ['users', i],
+        message: `${user.name} has neither password nor ntHash; one of them is right`,
+      })
+    }
+    if (user.password && user.ntHash) error('ntHash', `${user.name} has a password as well; one of them is right`)
+    if (!user.password && remoteAccess.authentication.includes('chap')) {
+      const only = remoteAccess.authentication.every((kind) => kind === 'chap')
+      problems.push({
+        severity: only ? 'error' : 'warning',
+        path: ['users', i, 'ntHash'],
+        message: `${user.name} has only an NT hash, with which CHAP-MD5 can't be checked; a password is right for clients that use it`,
+      })
+    }
+    if (user.address === undefined) return
+    if (user.address === remoteAccess.gatewayAddress)
+      error('address', `${user.address} is the gateway's own; another address is right`)
+    const other = addresses.get(user.address)
+    if (other !== undefined) error('address', `${user.address} is ${other}'s already; an address of its own is right`)
+    addresses.set(user.address, user.name)
+  })
+  if (users.length === 0) {
+    problems.push({
+      severity: 'warning',
+      path: [],
+      message: 'no users: nobody can log in; "users: [{ name: alice, password: … }]" is right',
+    })
+  }
+}
+
+/** Keys at most this long fall to a dictionary in an afternoon: each MM5 that a stranger records can be tried off line. */
+const shortKey = 12
+
+function checkStrength(configuration: Configuration, parsed: Parsed, problems: Problem[]): void {
+  const { remoteAccess, security } = configuration
+  const length = remoteAccess.preSharedKey.reveal().length
+  if (length > 255) {
+    problems.push({
+      severity: 'error',
+      path: ['remoteAccess', 'preSharedKey'],
+      message: `it has ${length} octets; at most 255 are right`,
+    })
+  } else if (length < shortKey) {
+    problems.push({
+      severity: 'warning',
+      path: ['remoteAccess', 'preSharedKey'],
+      message: `a pre-shared key of ${length} octets can be guessed; ${shortKey} or more random ones are right`,
+    })
+  }
+  for (const [i, proposal] of (parsed.remoteAccess.ike ?? []).entries()) {
+    if (isWeak(proposal) && security === 'modern') {
+      problems.push({
+        severity: 'warning',
+        path: ['remoteAccess', 'ike', i],
+        message: `${showIkeProposal(proposal)} is weak; SAs that use it are shown as weak`,
+      })
+    }
+  }
+  for (const [i, proposal] of (parsed.remoteAccess.esp ?? []).entries()) {
+    if (isWeak(proposal) && security === 'modern') {
+      problems.push({
+        severity: 'warning',
+        path: ['remoteAccess', 'esp', i],
+        message: `${showEspProposal(proposal)} is weak; SAs that use it are shown as weak`,
+      })
+    }
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const item of Object.values(value)) deepFreeze(item)
+  }
+  return value
+}

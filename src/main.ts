@@ -1,0 +1,51 @@
+// Picks the command. Each is loaded on demand: `status` shouldn't pay for the gateway.
+import process from 'node:process'
+
+/** Text behind `gatehouse help`; the README explains more. */
+const usage = `gatehouse: an L2TP/IPsec VPN gateway
+
+  gatehouse up --config FILE [--state DIR] [--log text|json]   the gateway, in the foreground
+  gatehouse start [--config FILE] [--state DIR]                the same, after writing a first configuration and proving itself
+  gatehouse check FILE | --schema                              validates a configuration; prints its JSON Schema
+  gatehouse status [--json] [--state DIR]                      what is up: SAs, sessions, pool
+  gatehouse disconnect USER|ADDRESS [--state DIR]              ends sessions
+  gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
+                                                               the client side; see: gatehouse connect --help
+  gatehouse bench [engines|throughput] [--json]                measures on this machine
+`
+
+/** What each command's module exports: its exit code comes back. */
+type Command = { run(args: readonly string[]): Promise<number> }
+
+const commands: Record<string, () => Promise<Command>> = {
+  up: () => import('./cli/up.ts'),
+  start: () => import('./cli/start.ts'),
+  check: () => import('./cli/check.ts'),
+  status: () => import('./cli/status.ts'),
+  disconnect: () => import('./cli/disconnect.ts'),
+  connect: () => import('./cli/connect.ts'),
+  bench: () => import('./cli/bench.ts'),
+}
+
+async function main(): Promise<number> {
+  if (Number(process.versions.node.split('.')[0]) !== 24) {
+    console.error(`gatehouse: this is Node ${process.versions.node}, 24 is needed: start it as ./gatehouse`)
+    return 1
+  }
+  const [name, ...args] = process.argv.slice(2)
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(usage)
+    return name === undefined ? 2 : 0
+  }
+  if (!Object.hasOwn(commands, name)) {
+    const { nearest } = await import('./config/nearest.ts')
+    const hint = nearest(name, Object.keys(commands))
+    console.error(
+      `gatehouse: there is no command ${JSON.stringify(name)}${hint ? `; did you mean ${hint}?` : ''}\n\n${usage}`,
+    )
+    return 2
+  }
+  return (await commands[name]!()).run(args)
+}
+
+process.exitCode = await main()
