@@ -1,7 +1,9 @@
-// CONTRACT. What a conversation hands over for judgement, and the judgement: the same for local users and RADIUS.
+// CONTRACT. What a conversation hands over for judgement, and the judgement: the same for local users and RADIUS; and what a conversation itself takes and gives.
 import type { Secret } from '../wire/secret.ts'
 
-/** Everything a verifier needs; user names are as sent (octets decoded as UTF-8, domain kept). */
+export type AuthKind = 'pap' | 'chap' | 'mschap' | 'mschapv2'
+
+/** Everything a verifier needs; user names are as sent (octets decoded as UTF-8, else as Latin-1; domain kept). */
 export type AuthAttempt =
   | { readonly kind: 'pap'; readonly user: string; readonly password: Secret }
   | {
@@ -16,6 +18,8 @@ export type AuthAttempt =
   | {
       readonly kind: 'mschapv2'
       readonly user: string
+      /** The name's octets as sent, domain kept: the response's hash covers them, less the domain (RFC 2759 §8.2). */
+      readonly userOctets: Uint8Array
       readonly authenticatorChallenge: Uint8Array
       readonly peerChallenge: Uint8Array
       readonly ntResponse: Uint8Array
@@ -37,3 +41,29 @@ export type AuthVerdict =
       /** For the operator: a sentence. */
       readonly why: string
     }
+
+/**
+ * What every conversation takes, in both roles. The link starts it when LCP has opened; packets are the payloads of its protocol
+ * (c023 for PAP, c223 for the CHAPs).
+ */
+export type AuthInput =
+  | { readonly on: 'start' }
+  | { readonly on: 'packet'; readonly octets: Uint8Array }
+  | { readonly on: 'verdict'; readonly job: number; readonly verdict: AuthVerdict }
+  | { readonly on: 'tick' }
+
+export type AuthEffect =
+  | { readonly do: 'send'; readonly octets: Uint8Array }
+  | { readonly do: 'verify'; readonly job: number; readonly attempt: AuthAttempt }
+  /** Once, when the conversation first succeeds. Authenticator: `user` is the verdict's name. Peer: our own. */
+  | { readonly do: 'accepted'; readonly user: string }
+  /** `final`: nothing follows; else the peer may try again. `userSees`: the number that a Windows user is shown. */
+  | {
+      readonly do: 'refused'
+      readonly user: string
+      readonly why: string
+      readonly userSees: number
+      readonly final: boolean
+    }
+  /** A packet that was thrown away, for the log. */
+  | { readonly do: 'ignored'; readonly why: string }

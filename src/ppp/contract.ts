@@ -1,10 +1,10 @@
 // CONTRACT. What one PPP link takes and gives: LCP, authentication, NCPs, for the server and the client role.
-import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
+import type { AuthAttempt, AuthKind, AuthVerdict } from '../auth/contract.ts'
 import type { Instant } from '../wire/machine.ts'
 import type { Secret } from '../wire/secret.ts'
 import type { PppEvent } from './events.ts'
 
-export type AuthKind = 'pap' | 'chap' | 'mschap' | 'mschapv2'
+export type { AuthKind }
 
 export type PppPolicy = {
   readonly role: 'server' | 'client'
