@@ -1,0 +1,71 @@
+// The one vocabulary of what happens: every layer's events and the gateway's own. The log, the counters, the monitor and the tests read it.
+import type { IkeEvent } from '../ike/events.ts'
+import type { L2tpEvent } from '../l2tp/events.ts'
+import type { PppEvent } from '../ppp/events.ts'
+
+export type OwnEvent =
+  | {
+      readonly event: 'gateway.ready'
+      readonly dataplane: string
+      readonly description: string
+      readonly listening: string
+    }
+  | { readonly event: 'gateway.stopping'; readonly sessions: number }
+  | { readonly event: 'gateway.stopped' }
+  /** `ended`: sessions that the change touched; `later`: what takes a restart. */
+  | { readonly event: 'gateway.reloaded'; readonly ended: number; readonly later: readonly string[] }
+  | { readonly event: 'gateway.reload.refused'; readonly why: string }
+  /** A bug of ours: a machine threw. Only what `about` names was dropped. */
+  | {
+      readonly event: 'gateway.bug'
+      readonly machine: string
+      readonly input: string
+      readonly error: string
+      readonly stack: string
+    }
+  | {
+      readonly event: 'session.started'
+      readonly session: number
+      readonly user: string
+      readonly address: string
+      readonly natted: boolean
+      readonly ike: string
+      readonly esp: string
+      readonly weak: boolean
+      readonly authentication: string
+    }
+  | {
+      readonly event: 'session.ended'
+      readonly session: number
+      readonly user: string
+      readonly address: string
+      readonly why: string
+      readonly seconds: number
+      readonly bytesIn: number
+      readonly bytesOut: number
+    }
+  /** A second log-in of the same user, and what became of it. */
+  | { readonly event: 'session.second'; readonly user: string; readonly outcome: 'first-ended' | 'refused' }
+  | { readonly event: 'pool.exhausted'; readonly user: string; readonly size: number }
+  /** Inner packets whose source was not the session's own address: counted since the last such line. */
+  | { readonly event: 'session.wrong-source'; readonly session: number; readonly packets: number }
+  /** L2TP data for a session that this peer doesn't have: it ended, or is somebody else's. */
+  | { readonly event: 'data.stray'; readonly tunnel: number; readonly session: number }
+  | { readonly event: 'spi.unknown'; readonly spi: number }
+  /** The fast path refused a change. */
+  | { readonly event: 'fastpath.refused'; readonly what: string; readonly code: string; readonly message: string }
+  /** Something beside the protocols failed: DNS forwarding, nftables, a route. `what` names it, `why` says what to do. */
+  | { readonly event: 'network.trouble'; readonly what: string; readonly why: string }
+  | { readonly event: 'network.leftovers.removed'; readonly what: readonly string[] }
+
+export type GatewayEvent = IkeEvent | L2tpEvent | PppEvent | OwnEvent
+
+/** Whom an event is about, as far as the gateway knows: what the protocols' own events can't say. */
+export type Origin = {
+  /** The peer's outer address and port: `203.0.113.9:4500`. */
+  readonly peer?: string | undefined
+  readonly client?: string | undefined
+  readonly user?: string | undefined
+  readonly address?: string | undefined
+  readonly session?: number | undefined
+}
