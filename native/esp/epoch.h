@@ -19,41 +19,41 @@ class EpochDomain {
   /// One worker thread's place. enter() before the first look into a shared table in a batch, leave() after the last use of what was found.
   class Reader {
    public:
-    explicit Reader(EpochDomain &domain);
+    explicit Reader(EpochDomain& domain);
     ~Reader();
-    Reader(const Reader &) = delete;
-    Reader &operator=(const Reader &) = delete;
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
 
     void enter() noexcept;
     void leave() noexcept;
 
    private:
-    EpochDomain &domain_;
+    EpochDomain& domain_;
     std::size_t slot_;
   };
 
   /// For scopes: enters and leaves.
   class Guard {
    public:
-    explicit Guard(Reader &reader) noexcept : reader_(reader) { reader_.enter(); }
+    explicit Guard(Reader& reader) noexcept : reader_(reader) { reader_.enter(); }
     ~Guard() { reader_.leave(); }
-    Guard(const Guard &) = delete;
-    Guard &operator=(const Guard &) = delete;
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
 
    private:
-    Reader &reader_;
+    Reader& reader_;
   };
 
   EpochDomain() = default;
   /// Destroys everything that is retired. No reader may be left.
   ~EpochDomain();
-  EpochDomain(const EpochDomain &) = delete;
-  EpochDomain &operator=(const EpochDomain &) = delete;
+  EpochDomain(const EpochDomain&) = delete;
+  EpochDomain& operator=(const EpochDomain&) = delete;
 
   /// Takes what has just been unlinked; destroyed by a later collect() or synchronize(), on the thread that calls that.
   template <typename T>
   void retire(std::unique_ptr<T> object) {
-    retire(object.release(), [](void *pointer) { std::unique_ptr<T>(static_cast<T *>(pointer)); });
+    retire(object.release(), [](void* pointer) { std::unique_ptr<T>(static_cast<T*>(pointer)); });
   }
 
   /// Destroys what no reader can see any more; returns how much is left. Never waits.
@@ -70,11 +70,11 @@ class EpochDomain {
   };
   struct Retired {
     std::uint64_t epoch;
-    void *object;
-    void (*destroy)(void *);
+    void* object;
+    void (*destroy)(void*);
   };
 
-  void retire(void *object, void (*destroy)(void *));
+  void retire(void* object, void (*destroy)(void*));
   [[nodiscard]] std::uint64_t oldestReader() const noexcept;
 
   std::atomic<std::uint64_t> epoch_{1};

@@ -23,7 +23,7 @@ struct Counters {
   std::uint64_t malformed = 0;
   std::uint64_t dummies = 0;
 
-  friend bool operator==(const Counters &, const Counters &) = default;
+  friend bool operator==(const Counters&, const Counters&) = default;
 };
 
 class alignas(64) InboundSa {
@@ -31,27 +31,29 @@ class alignas(64) InboundSa {
   /// `owner` is the caller's: what the SA belongs to. It must live as long as the SA.
   /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
   InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::uint32_t replayWindow = defaultReplayWindow,
-            void *owner = nullptr);
+            void* owner = nullptr);
 
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
-  [[nodiscard]] const crypto::Transform &transform() const noexcept { return key_->transform(); }
-  [[nodiscard]] void *owner() const noexcept { return owner_; }
-  [[nodiscard]] const ReplayWindow &window() const noexcept { return window_; }
+  [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
+  [[nodiscard]] void* owner() const noexcept { return owner_; }
+  [[nodiscard]] const ReplayWindow& window() const noexcept { return window_; }
   [[nodiscard]] Counters counters() const noexcept;
 
  private:
   friend class Worker;
 
+  std::unique_ptr<crypto::Key> key_;
+  void* owner_;
   std::uint32_t spi_;
-  // Lengths again, beside what each packet touches.
+  // The key's lengths again, beside what each packet touches.
   std::uint8_t headRoom_;
   std::uint8_t icvLength_;
   std::uint8_t blockSize_;
-  std::unique_ptr<crypto::Key> key_;
-  void *owner_;
   ReplayWindow window_;
+  // Written under the window's lock.
   std::atomic<std::uint64_t> packets_{0};
   std::atomic<std::uint64_t> octets_{0};
+  // Rare; written by anybody.
   std::atomic<std::uint64_t> replayed_{0};
   std::atomic<std::uint64_t> forged_{0};
   std::atomic<std::uint64_t> malformed_{0};
@@ -62,11 +64,11 @@ class alignas(64) OutboundSa {
  public:
   /// `sent`: sequence numbers taken as used already; for tests and for an SA that moves between processes.
   /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
-  OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void *owner = nullptr, std::uint64_t sent = 0);
+  OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void* owner = nullptr, std::uint64_t sent = 0);
 
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
-  [[nodiscard]] const crypto::Transform &transform() const noexcept { return key_->transform(); }
-  [[nodiscard]] void *owner() const noexcept { return owner_; }
+  [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
+  [[nodiscard]] void* owner() const noexcept { return owner_; }
   /// The last sequence number used.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
   [[nodiscard]] Counters counters() const noexcept;
@@ -78,19 +80,20 @@ class alignas(64) OutboundSa {
  private:
   friend class Worker;
 
+  std::unique_ptr<crypto::Key> key_;
+  void* owner_;
   std::uint32_t spi_;
   std::uint8_t headRoom_;
   std::uint8_t icvLength_;
   std::uint8_t blockSize_;
+  /// GCM: the IV is the sequence number, which never repeats under one key (RFC 4106 §3.1). Otherwise it is random.
   bool counterIv_;
-  std::unique_ptr<crypto::Key> key_;
-  void *owner_;
   /// Numbers end here: 2^32 - 1, or 2^64 - 1 with ESN. Never wraps (RFC 4303 §3.3.3).
   std::uint64_t lastSequence_;
   /// Three quarters of them: time for a successor.
   std::uint64_t lowSequence_;
-  std::atomic<std::uint64_t> sequence_;
   std::uint64_t initialSequence_;
+  std::atomic<std::uint64_t> sequence_;
   std::atomic<std::uint64_t> octets_{0};
 };
 
