@@ -17,6 +17,18 @@ std::unique_ptr<Engine> makeOpensslEngine();
 void checkKeyLengths(const Engine& engine, const Transform& transform, std::span<const std::uint8_t> cipherKey,
                      std::span<const std::uint8_t> integrityKey);
 
+/// Whether an engine may touch this job: libraries trust the lengths that they are given. Padding to four octets, which RFC 4303 asks for with every
+/// cipher, is the ESP layer's business; here only a block cipher's own blocks count.
+inline bool acceptable(const Job& job, Direction direction) noexcept {
+  if (job.key == nullptr || job.packet == nullptr || job.key->direction() != direction) return false;
+  const Transform& t = job.key->transform();
+  const std::size_t head = t.headRoom();
+  if (job.length < head || job.length > 0xffff) return false;
+  const std::size_t text = job.length - head;
+  const bool blocks = t.cipher != Cipher::null && t.cipher != Cipher::aesGcm;
+  return !blocks || (text != 0 && text % t.blockSize() == 0);
+}
+
 inline void writeBig32(std::uint8_t* to, std::uint32_t value) noexcept {
   value = __builtin_bswap32(value);
   __builtin_memcpy(to, &value, sizeof value);

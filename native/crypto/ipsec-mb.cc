@@ -270,14 +270,6 @@ class IpsecMbContext final : public Context {
     }
   }
 
-  /// The unchecked submit trusts what it is given.
-  static bool acceptable(const Job& job, Direction direction) noexcept {
-    if (job.key == nullptr || job.packet == nullptr || job.key->direction() != direction) return false;
-    const Transform& t = job.key->transform();
-    const std::size_t head = t.headRoom();
-    return job.length >= head + t.blockSize() && (job.length - head) % t.blockSize() == 0 && job.length <= 0xffff;
-  }
-
   template <Direction direction>
   void gcm(Job& job) noexcept {
     const auto& key = static_cast<const GcmKey&>(*job.key);

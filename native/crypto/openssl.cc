@@ -246,13 +246,6 @@ class OpensslContext final : public Context {
   }
 
  private:
-  static bool acceptable(const Job& job, Direction direction) noexcept {
-    if (job.key == nullptr || job.packet == nullptr || job.key->direction() != direction) return false;
-    const Transform& t = job.key->transform();
-    const std::size_t head = t.headRoom();
-    return job.length >= head + t.blockSize() && (job.length - head) % t.blockSize() == 0 && job.length <= 0xffff;
-  }
-
   EVP_CIPHER_CTX* contextFor(OpensslKey& key) noexcept {
     if (number_ < rememberedContexts) return key.remembered(number_);
     return key.begin(spare_.get()) ? spare_.get() : nullptr;
