@@ -1,0 +1,93 @@
+// Runs inside a network namespace of its own: a small machine with a LAN and a WAN. Prints what it saw, as JSON.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import type { GatewayPlan } from '../network.ts'
+import { openStore } from '../store.ts'
+import { LinuxNetwork } from './network.ts'
+
+const [, , step = '', folder = ''] = process.argv
+const sh = (command: string) => execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim()
+const sysctl = (name: string) => readFileSync(`/proc/sys/net/ipv4/${name}`, 'utf8').trim()
+
+const plan: GatewayPlan = {
+  device: 'gatehouse0',
+  gatewayAddress: '10.99.0.1',
+  clients: [{ first: '10.99.0.10', last: '10.99.0.19' }],
+  clientNetworks: ['10.7.0.0/24'],
+  forwarding: 'masquerade',
+  internet: true,
+  localNetworks: [],
+  clientToClient: false,
+  gatewayServices: false,
+}
+
+function machine(): void {
+  sh(`ip link set lo up
+    ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up; ip address add 192.168.5.1/24 dev lan0
+    ip tuntap add dev gatehouse0 mode tun`)
+}
+
+function state() {
+  return {
+    tables: sh('nft list tables'),
+    routes: sh('ip -4 route show dev gatehouse0 2>/dev/null || true')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== ''),
+    forwarding: { all: sysctl('ip_forward'), lan: sysctl('conf/lan0/forwarding') },
+    proxies: sh('ip neigh show proxy dev lan0'),
+    journal: openStore(folder).read('network.json') !== undefined,
+  }
+}
+
+const network = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
+const seen: unknown[] = []
+machine()
+if (step === 'serve') {
+  seen.push(await network.serve(plan), state())
+  seen.push(
+    await network.serve({
+      ...plan,
+      clients: [{ first: '10.99.0.16', last: '10.99.0.19' }],
+      clientNetworks: [],
+      forwarding: 'route',
+    }),
+    state(),
+  )
+  await network.clear()
+  seen.push(state())
+} else if (step === 'crash') {
+  await network.serve({
+    ...plan,
+    forwarding: 'proxy-arp',
+    clients: [{ first: '192.168.5.200', last: '192.168.5.210' }],
+    gatewayAddress: '192.168.5.1',
+  })
+  await network.client('192.168.5.200', true)
+  await network.client('192.168.5.201', true)
+  await network.client('192.168.5.201', false)
+  seen.push(state())
+  // The daemon is killed; another one starts.
+  const next = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
+  seen.push(await next.recover(), state())
+} else if (step === 'firewall') {
+  sh(`nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'`)
+  seen.push(await network.serve(plan))
+} else if (step === 'join') {
+  await network.join({
+    device: 'gatehouse0',
+    address: '10.9.0.5',
+    gatewayAddress: '10.9.0.1',
+    mtu: 1300,
+    routes: ['0.0.0.0/0'],
+    outer: '192.168.5.77',
+  })
+  seen.push(
+    state().routes,
+    sh('ip route get 192.168.5.77').split('\n')[0]?.trim(),
+    sh('ip route get 8.8.8.8').split('\n')[0]?.trim(),
+  )
+  await network.clear()
+  seen.push(sh('ip route show 192.168.5.77'))
+}
+console.log(JSON.stringify(seen))

@@ -1,0 +1,83 @@
+// The network around a gateway, on the kernel itself, in a network namespace (which root or an unprivileged user namespace may make).
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { coverOf } from './cidr.ts'
+import { obstacles } from './ruleset.ts'
+
+const unshare = ['--user', '--map-root-user', '--net']
+const may =
+  spawnSync('unshare', [...unshare, 'sh', '-c', 'nft list tables && ip tuntap add dev probe0 mode tun']).status === 0
+
+function inside(step: string): unknown[] {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-network-'))
+  try {
+    const fixture = join(import.meta.dirname, 'network.fixture.ts')
+    return JSON.parse(
+      execFileSync('unshare', [...unshare, process.execPath, fixture, step, join(folder, 'state')], {
+        encoding: 'utf8',
+      }),
+    )
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test.runIf(may)('serve, change, clear: table, routes and forwarding come, change and go', () => {
+  const [troubles, first, , changed, cleared] = inside('serve') as [string[], object, unknown, object, object]
+  expect(troubles).toEqual([])
+  expect(first).toEqual({
+    tables: 'table inet gatehouse',
+    routes: [
+      '10.7.0.0/24 scope link src 10.99.0.1 linkdown',
+      '10.99.0.10/31 scope link src 10.99.0.1 linkdown',
+      '10.99.0.12/30 scope link src 10.99.0.1 linkdown',
+      '10.99.0.16/30 scope link src 10.99.0.1 linkdown',
+    ],
+    forwarding: { all: '0', lan: '1' },
+    proxies: '',
+    journal: true,
+  })
+  expect(changed).toEqual({ ...first, routes: ['10.99.0.16/30 scope link src 10.99.0.1 linkdown'] })
+  expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, journal: false })
+})
+
+test.runIf(may)('after kill -9 the next start removes table, forwarding and proxy entries', () => {
+  const [left, removed, clean] = inside('crash')
+  expect(left).toMatchObject({
+    tables: 'table inet gatehouse',
+    forwarding: { all: '0', lan: '1' },
+    proxies: expect.stringContaining('192.168.5.200'),
+    journal: true,
+  })
+  expect(removed).toEqual([
+    'net.ipv4.conf.lan0.forwarding',
+    'proxy ARP for 192.168.5.200',
+    'the nftables table gatehouse',
+  ])
+  expect(clean).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, proxies: '', journal: false })
+})
+
+test.runIf(may)('a firewall of the machine that drops what it does not know is named', () => {
+  expect(inside('firewall')).toEqual([[expect.stringContaining('table ip filter, chain FORWARD')]])
+})
+
+test.runIf(may)('a client with all routed into the link still reaches the gateway outside', () => {
+  const [routes, outer, far, after] = inside('join') as [string[], string, string, string]
+  expect(routes.map((route) => route.split(' ')[0])).toEqual(['0.0.0.0/1', '10.9.0.1', '128.0.0.0/1'])
+  expect(outer).toContain('dev lan0')
+  expect(far).toContain('dev gatehouse0 src 10.9.0.5')
+  expect(after).toBe('')
+})
+
+test('a range as the fewest networks', () => {
+  expect(coverOf({ first: 0x0a00000a, last: 0x0a00001f })).toEqual(['10.0.0.10/31', '10.0.0.12/30', '10.0.0.16/28'])
+  expect(coverOf({ first: 0, last: 0xffffffff })).toEqual(['0.0.0.0/0'])
+  expect(coverOf({ first: 0xffffffff, last: 0xffffffff })).toEqual(['255.255.255.255/32'])
+})
+
+test('listings that are no JSON name nothing', () => {
+  expect(obstacles('', 'gatehouse', 'gatehouse0')).toEqual([])
+})

@@ -1,0 +1,112 @@
+// The nftables ruleset of a gateway as text: forwarding and translation for clients, a default-deny filter around them, nothing else touched.
+import type { GatewayPlan } from '../network.ts'
+
+/** The table that belongs to a device; a second gateway on the machine has a device, and so a table, of its own. */
+export function tableOf(device: string): string {
+  return device === 'gatehouse0' ? 'gatehouse' : `gatehouse-${device}`
+}
+
+/** Text for `nft -f -` that leaves no such table, whether there was one or not. */
+export function withoutTable(table: string): string {
+  return `add table inet ${table}\ndelete table inet ${table}\n`
+}
+
+const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
+
+/**
+ * The whole table, replacing an earlier one in one transaction. `opened` are interfaces on which forwarding was off before us: what comes in
+ * there and doesn't go to a client is dropped, as it was before.
+ */
+export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string {
+  const { device, gatewayAddress } = plan
+  const clients = [
+    ...plan.clients.map(({ first, last }) => (first === last ? first : `${first}-${last}`)),
+    ...plan.clientNetworks,
+  ]
+  const table = tableOf(device)
+  const beyond = plan.internet
+    ? 'accept'
+    : `ip daddr { ${[...privateNetworks, ...plan.localNetworks].join(', ')} } accept`
+  const dnsOutside =
+    plan.forwarding === 'proxy-arp'
+      ? ''
+      : `iifname != { "${device}", "lo" } ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 drop`
+  return `${withoutTable(table)}table inet ${table} {
+  set clients { type ipv4_addr; flags interval; auto-merge; elements = { ${clients.join(', ')} } }
+  set opened { type ifname; ${opened.length > 0 ? `elements = { ${opened.map((name) => `"${name}"`).join(', ')} }` : ''} }
+  chain spoofed {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${device}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
+    iifname "${device}" ip saddr != @clients drop
+    iifname != { "${device}", "lo" } ip saddr @clients drop
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    iifname "${device}" jump fromclients
+    oifname "${device}" jump toclients
+    iifname @opened meta nfproto ipv4 drop
+  }
+  chain fromclients {
+    meta nfproto ipv6 drop
+    oifname "${device}" ${plan.clientToClient ? 'accept' : 'drop'}
+    ct state established,related accept
+    ${beyond}
+    ${plan.internet ? '' : 'drop'}
+  }
+  chain toclients {
+    meta nfproto ipv6 drop
+    ct state established,related accept
+    ${plan.forwarding === 'masquerade' ? '' : 'ip daddr @clients accept'}
+    drop
+  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname "${device}" jump togateway
+    ${dnsOutside}
+  }
+  chain togateway {
+    ct state established,related accept
+    icmp type { echo-request, destination-unreachable } accept
+    ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 accept
+    ${plan.gatewayServices ? 'meta nfproto ipv4 accept' : ''}
+    drop
+  }
+${plan.forwarding === 'masquerade' ? masquerade(device) : ''}}
+`
+}
+
+function masquerade(device: string): string {
+  return `  chain translate {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname != "${device}" ip saddr @clients masquerade
+  }
+`
+}
+
+type Chain = {
+  readonly table: string
+  readonly family: string
+  readonly name: string
+  readonly hook?: string
+  readonly policy?: string
+}
+
+/** What of the machine's own firewall stands in the way, from `nft -j list chains`: base chains of others that drop what no rule accepts. */
+export function obstacles(listing: string, table: string, device: string): string[] {
+  let chains: Chain[]
+  try {
+    chains = (JSON.parse(listing).nftables as { chain?: Chain }[]).flatMap(({ chain }) => (chain ? [chain] : []))
+  } catch {
+    return []
+  }
+  return chains
+    .filter((chain) => chain.table !== table && !chain.table.startsWith('gatehouse') && chain.policy === 'drop')
+    .flatMap(({ family, table: other, name, hook }) => {
+      const where = `the machine's own firewall (table ${family} ${other}, chain ${name}) drops what no rule of it accepts`
+      if (hook === 'forward')
+        return [`${where}: let it accept what comes from and goes to ${device}, or clients reach nothing beyond us`]
+      if (hook === 'input')
+        return [`${where}: let it accept UDP 500 and 4500 and protocol 50, and what comes from ${device}`]
+      return []
+    })
+}
