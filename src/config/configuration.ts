@@ -61,8 +61,9 @@ export type RemoteAccess = {
   readonly mru: number
   /** How clients reach what lies behind: hidden behind our address, routed as they are, or as part of the LAN. */
   readonly forwarding: 'masquerade' | 'route' | 'proxy-arp'
-  /** Clients may go out to the internet, not only to `localNetworks` (private networks reached directly). */
+  /** Clients may go out to the internet, not only to private networks (RFC 1918) and `localNetworks`. */
   readonly internet: boolean
+  readonly localNetworks: readonly Network[]
   /** Clients may reach each other. */
   readonly clientToClient: boolean
   /** Clients may reach services on the gateway itself beyond ping and DNS. */

@@ -95,6 +95,7 @@ const remoteAccess = z.strictObject({
   mru: integer(576, 1500).default(1400),
   forwarding: z.enum(['masquerade', 'route', 'proxy-arp']).default('masquerade'),
   internet: bool.default(true),
+  localNetworks: listOf(network).default([]),
   clientToClient: bool.default(false),
   gatewayServices: bool.default(false),
   sessionLimit: duration(60, 31_536_000).optional(),

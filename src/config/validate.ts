@@ -64,6 +64,7 @@ export function complete(parsed: Parsed): { configuration: Configuration; proble
       mru: access.mru,
       forwarding: access.forwarding,
       internet: access.internet,
+      localNetworks: access.localNetworks,
       clientToClient: access.clientToClient,
       gatewayServices: access.gatewayServices,
       sessionSeconds: access.sessionLimit,
