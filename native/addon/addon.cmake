@@ -3,17 +3,9 @@ file(GLOB ADDON_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/addon/*.cc
 if(NOT ADDON_SOURCES)
   message(FATAL_ERROR "native/addon has no sources")
 endif()
-execute_process(
-  COMMAND node -p "require('node-addon-api').include_dir"
-  WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/..
-  OUTPUT_VARIABLE NODE_ADDON_API_DIR
-  OUTPUT_STRIP_TRAILING_WHITESPACE
-  COMMAND_ERROR_IS_FATAL ANY)
-get_filename_component(NODE_ADDON_API_DIR ${NODE_ADDON_API_DIR} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/..)
-
 add_library(gatehouse SHARED ${ADDON_SOURCES} ${CMAKE_JS_SRC})
 set_target_properties(gatehouse PROPERTIES PREFIX "" SUFFIX ".node")
-target_include_directories(gatehouse SYSTEM PRIVATE ${CMAKE_JS_INC} ${NODE_ADDON_API_DIR})
+target_include_directories(gatehouse SYSTEM PRIVATE ${CMAKE_JS_INC})
 target_compile_definitions(gatehouse PRIVATE NAPI_VERSION=8)
 target_link_libraries(gatehouse PRIVATE gatehouse-core ${CMAKE_JS_LIB})
 # Only Node-API's entry points are visible; libcrypto's and ipsec-mb's symbols are not. Never unloaded: libcrypto and thread-locals of worker
