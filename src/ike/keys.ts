@@ -81,7 +81,7 @@ export function openBody(
 }
 
 function lastBlock(keys: IkeKeys, sealed: Uint8Array): Uint8Array {
-  return sealed.slice(-ciphers[keys.cipher].blockOctets)
+  return Uint8Array.from(sealed.subarray(-ciphers[keys.cipher].blockOctets))
 }
 
 /** What HASH_I and HASH_R cover besides keys. `saiB` is the initiator's SA body as it came. */
