@@ -36,6 +36,8 @@ class alignas(64) InboundSa {
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
   [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
   [[nodiscard]] void* owner() const noexcept { return owner_; }
+  /// Before any worker can see the SA.
+  void setOwner(void* owner) noexcept { owner_ = owner; }
   [[nodiscard]] const ReplayWindow& window() const noexcept { return window_; }
   [[nodiscard]] Counters counters() const noexcept;
 
@@ -69,6 +71,8 @@ class alignas(64) OutboundSa {
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
   [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
   [[nodiscard]] void* owner() const noexcept { return owner_; }
+  /// Before any worker can see the SA.
+  void setOwner(void* owner) noexcept { owner_ = owner; }
   /// The last sequence number used.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
   [[nodiscard]] Counters counters() const noexcept;
