@@ -48,4 +48,10 @@ export type L2tpEvent =
       readonly userSees: number | undefined
     }
   | { readonly event: 'l2tp.message.invalid'; readonly peer: number; readonly why: string }
-  | { readonly event: 'l2tp.peer.silent'; readonly peer: number; readonly localTunnel: number; readonly tries: number }
+  | {
+      readonly event: 'l2tp.peer.silent'
+      readonly peer: number
+      readonly localTunnel: number
+      readonly tries: number
+      readonly why: string
+    }
