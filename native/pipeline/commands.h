@@ -1,0 +1,105 @@
+// The lists of changes as they come from the control plane: one run of octets, decoded whole before anything is changed.
+// src/platform/userland-codec.ts writes what is read here; both sides are big-endian.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "crypto/transform.h"
+#include "pipeline/address.h"
+#include "pipeline/network.h"
+#include "pipeline/peers.h"
+
+namespace gatehouse::pipeline {
+
+/// The keys are views into the list, which its owner wipes.
+struct SaParameters {
+  uint32_t spi = 0;
+  std::string cipher;
+  std::string hash;
+  bool esn = false;
+  std::span<const uint8_t> cipherKey;
+  std::span<const uint8_t> integrityKey;
+};
+
+struct AddPeer {
+  uint32_t peer;
+};
+struct RemovePeer {
+  uint32_t peer;
+};
+struct AddPair {
+  uint32_t peer;
+  Path path;
+  bool encapsulated;
+  bool use;
+  uint16_t replayWindow;
+  std::optional<std::pair<Address, Address>> natOa;
+  SaParameters inbound;
+  SaParameters outbound;
+};
+struct UseOutbound {
+  uint32_t peer;
+  uint32_t inboundSpi;
+};
+struct RemovePair {
+  uint32_t peer;
+  uint32_t inboundSpi;
+};
+struct Move {
+  uint32_t peer;
+  Path path;
+};
+struct AddSession {
+  uint32_t session;
+  uint32_t peer;
+  SessionIds local;
+  SessionIds remote;
+  bool sequencing;
+};
+struct ConfigureSession {
+  uint32_t session;
+  SessionConfiguration configuration;
+};
+struct RemoveSession {
+  uint32_t session;
+};
+
+using Command = std::variant<AddPeer, RemovePeer, AddPair, UseOutbound, RemovePair, Move, AddSession, ConfigureSession,
+                             RemoveSession>;
+
+/// Nothing if the octets are no whole list.
+std::optional<std::vector<Command>> decodeCommands(std::span<const uint8_t> octets);
+
+/// A cursor over octets that remembers whether it ran out. Also used by the addon for single arguments.
+class Cursor {
+ public:
+  explicit Cursor(std::span<const uint8_t> octets) : octets_(octets) {}
+
+  uint8_t u8();
+  uint16_t u16();
+  uint32_t u32();
+  bool flag() { return u8() != 0; }
+  std::span<const uint8_t> take(size_t length);
+  /// A length octet and text.
+  std::string text();
+  /// A family octet (0 none, 4, 16) and the address.
+  Address address();
+  Path path();
+
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] bool done() const { return !failed_ && at_ == octets_.size(); }
+  void fail() { failed_ = true; }
+  [[nodiscard]] size_t remaining() const { return octets_.size() - at_; }
+
+ private:
+  std::span<const uint8_t> octets_;
+  size_t at_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace gatehouse::pipeline

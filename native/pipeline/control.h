@@ -1,0 +1,70 @@
+// The control thread's side of the tables: lists of changes that are made whole or not at all, and what was counted since the last look.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "pipeline/commands.h"
+#include "pipeline/context.h"
+
+namespace gatehouse::pipeline {
+
+/// Why a list was refused: a stable code and a sentence.
+struct Failure {
+  std::string code;
+  std::string message;
+};
+
+class Control {
+ public:
+  /// `pathMtu`: of the route to there; what is unknown or larger counts as 1,500.
+  Control(Context& context, uint32_t (*routeMtu)(const Path&)) : context_(context), routeMtu_(routeMtu) {}
+
+  /// Makes all of the changes in order, or none: everything that can fail is tried first, against what the changes before it would leave.
+  std::optional<Failure> apply(std::span<const uint8_t> list);
+
+  [[nodiscard]] Peer* peer(uint32_t id) const;
+  [[nodiscard]] Session* session(uint32_t id) const;
+
+  /// Destroys everything; no worker may run any more.
+  void clear();
+
+  /// Records of counters that changed since the last call, for src/platform/userland-codec.ts.
+  std::vector<uint8_t> activity();
+
+ private:
+  class Plan;
+  struct Keys {
+    std::unique_ptr<crypto::Key> inbound;
+    std::unique_ptr<crypto::Key> outbound;
+  };
+
+  void make(const AddPeer& command);
+  void make(const RemovePeer& command);
+  void make(const AddPair& command, Keys& keys);
+  void make(const UseOutbound& command);
+  void make(const RemovePair& command);
+  void make(const Move& command);
+  void make(const AddSession& command);
+  void make(const ConfigureSession& command);
+  void make(const RemoveSession& command);
+
+  [[nodiscard]] std::unique_ptr<const Route> routeOf(const Pair& pair, const Path& path) const;
+  static Pair* find(const Peer& peer, uint32_t inboundSpi);
+  void use(Pair& pair);
+  void unlink(Session& session);
+  void publishSessions(Peer& peer);
+
+  Context& context_;
+  uint32_t (*routeMtu_)(const Path&);
+  std::unordered_map<uint32_t, std::unique_ptr<Peer>> peers_;
+  std::unordered_map<uint32_t, Session*> sessions_;
+  uint64_t nextOrdinal_ = 1;
+};
+
+}  // namespace gatehouse::pipeline

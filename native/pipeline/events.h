@@ -1,0 +1,48 @@
+// What workers tell the main thread, as records of octets. src/platform/userland-codec.ts reads what is written here.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "pipeline/address.h"
+#include "pipeline/ring.h"
+
+namespace gatehouse::pipeline {
+
+/// One worker's two rings. What anybody may send (IKE) is apart from what came through an SA, or a forger would starve the rest.
+class Events {
+ public:
+  Events() : strangers_(strangerOctets), friends_(friendOctets) {}
+
+  // Each is false if the ring was full and the event is lost.
+  bool ike(const Path& path, std::span<const uint8_t> octets);
+  bool unknownSpi(const Path& path, uint32_t spi);
+  bool control(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> octets);
+  bool ppp(uint32_t session, uint16_t protocol, std::span<const uint8_t> payload);
+  bool dhcp(uint32_t session, std::span<const uint8_t> packet);
+  bool strayData(uint32_t peer, uint16_t tunnel, uint16_t session);
+  bool moved(uint32_t peer, uint32_t spi, const Path& path);
+  bool pairUsed(uint32_t peer, uint32_t spi);
+  bool sequenceLow(uint32_t peer, uint32_t spi);
+
+  /// Something was pushed since the last call. For the worker.
+  bool takePushed() { return std::exchange(pushed_, false); }
+
+  Ring& strangers() { return strangers_; }
+  Ring& friends() { return friends_; }
+
+ private:
+  // Some hundred full-sized IKE messages; some hundred control messages of each of a burst of logins.
+  static constexpr size_t strangerOctets = 512 * 1024;
+  static constexpr size_t friendOctets = 1024 * 1024;
+
+  bool push(Ring& ring, std::span<const uint8_t> head, std::span<const uint8_t> body);
+
+  Ring strangers_;
+  Ring friends_;
+  uint32_t overflowed_ = 0;
+  bool pushed_ = false;
+};
+
+}  // namespace gatehouse::pipeline

@@ -1,0 +1,243 @@
+// The walk: 1 datagram: IKE, keepalive or ESP · 2 open: a batch through the SAs · 3 opened: pair used, path moved · 4 l2tp: control or a session's data ·
+// 5 ppp: IP or an exception · 6 ip: source, DHCP, MSS, and into the TUN.
+#include "pipeline/inbound.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "pipeline/l2tp.h"
+#include "pipeline/mss.h"
+#include "pipeline/octets.h"
+#include "pipeline/outbound.h"
+#include "pipeline/ppp.h"
+
+namespace gatehouse::pipeline {
+namespace {
+
+constexpr uint32_t ikeHeader = 28;
+constexpr uint32_t udpHeader = 8;
+constexpr uint16_t dhcpServerPort = 67;
+
+uint64_t hashOf(const Endpoint& endpoint) { return AddressHash{}(endpoint.address) * 31 + endpoint.port; }
+
+/// Never 0.
+uint64_t hashOf(const Path& path) { return (hashOf(path.local) * 1000003 + hashOf(path.remote)) | 1; }
+
+bool isDhcpRequest(const IpPacket& packet) {
+  return packet.version == 4 && packet.protocol == protocolUdp && !packet.fragment && packet.upperLength() >= udpHeader && load16(packet.upper() + 2) == dhcpServerPort;
+}
+
+}  // namespace
+
+void Inbound::datagram(const os::Datagram& datagram, Arrival arrival, uint64_t now) {
+  now_ = now;
+  for (uint32_t at = 0; at < datagram.length; at += datagram.segment) {
+    const uint32_t length = std::min(datagram.segment, datagram.length - at);
+    switch (arrival) {
+      case Arrival::ikePort: ike(datagram.data + at, length, datagram); break;
+      case Arrival::nattPort: natt(datagram.data + at, length, datagram); break;
+      case Arrival::protocol50: gather(datagram.data + at, length, datagram, false); break;
+    }
+  }
+}
+
+void Inbound::natt(uint8_t* data, uint32_t length, const os::Datagram& datagram) {
+  if (length == 1 && data[0] == 0xFF) {
+    counters_.add(Counter::keepaliveIn);
+  } else if (length < 4) {
+    counters_.add(Counter::dropTooShort);
+  } else if (load32(data) == 0) {
+    ike(data + 4, length - 4, datagram);
+  } else {
+    gather(data, length, datagram, true);
+  }
+}
+
+void Inbound::ike(const uint8_t* data, uint32_t length, const os::Datagram& datagram) {
+  // Eight zero octets where the initiator's cookie stands: ESP in UDP of drafts 00 and 01, which floats to no port.
+  if (length < ikeHeader || (load32(data) == 0 && load32(data + 4) == 0)) {
+    counters_.add(Counter::dropTooShort);
+    return;
+  }
+  counters_.add(Counter::ikeIn);
+  if (!events_.ike(datagram.path, {data, length})) counters_.add(Counter::dropIkeRingFull);
+}
+
+void Inbound::gather(uint8_t* data, uint32_t length, const os::Datagram& datagram, bool encapsulated) {
+  packets_[count_] = {};
+  packets_[count_].esp = data;
+  packets_[count_].length = length;
+  origins_[count_] = {&datagram, encapsulated};
+  if (++count_ == mostPackets) open();
+}
+
+void Inbound::finish() {
+  open();
+  settle();
+  tun_.flush();
+  checkedDatagram_ = nullptr;
+}
+
+void Inbound::open() {
+  if (count_ == 0) return;
+  counters_.add(Counter::espIn, count_);
+  worker_.open(context_.inbound, {packets_.data(), count_});
+  for (size_t i = 0; i < count_; i++) opened(packets_[i], origins_[i]);
+  count_ = 0;
+}
+
+void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
+  const bool authentic = packet.result == esp::OpenResult::ok || packet.result == esp::OpenResult::dummy || packet.result == esp::OpenResult::malformed;
+  if (!authentic) {
+    refused(packet, origin);
+    return;
+  }
+  Pair& pair = *static_cast<Pair*>(packet.sa->owner());
+  if (pair.encapsulated != origin.encapsulated) {
+    counters_.add(Counter::dropEncapsulation);
+    return;
+  }
+  if (packet.first || pair.usedOwed.load(std::memory_order_relaxed)) used(pair);
+  checkPath(pair, packet, origin);
+  if (packet.result != esp::OpenResult::ok) {
+    counters_.add(packet.result == esp::OpenResult::dummy ? Counter::dropDummy : Counter::dropMalformed);
+    return;
+  }
+  if (packet.nextHeader != protocolUdp) {
+    counters_.add(Counter::dropNotL2tp);
+    return;
+  }
+  l2tp(pair, packet.payload, packet.payloadLength);
+}
+
+void Inbound::refused(const esp::InboundPacket& packet, const Origin& origin) {
+  switch (packet.result) {
+    case esp::OpenResult::unknownSpi:
+      counters_.add(Counter::dropUnknownSpi);
+      if (unknownSpi_.allows(hashOf(origin.datagram->path.remote), now_)) (void)events_.unknownSpi(origin.datagram->path, load32(packet.esp));
+      break;
+    case esp::OpenResult::replayed: counters_.add(Counter::dropReplayed); break;
+    case esp::OpenResult::forged: counters_.add(Counter::dropForged); break;
+    case esp::OpenResult::tooShort: counters_.add(Counter::dropTooShort); break;
+    default: counters_.add(Counter::dropEngine); break;
+  }
+}
+
+// The peer has the pair, so it may carry what we send; an older pair never takes over from a newer one.
+void Inbound::used(Pair& pair) {
+  {
+    const std::lock_guard lock(pair.peer.choosing);
+    if (pair.removed) return;
+    pair.usable = true;
+    const Pair* active = pair.peer.active.load(std::memory_order_relaxed);
+    if (active == nullptr || active->ordinal < pair.ordinal) pair.peer.active.store(&pair, std::memory_order_release);
+  }
+  pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi), std::memory_order_relaxed);
+}
+
+// Only the newest packet moves a peer: one that was delayed on the old way would move it back (RFC 3948 §2.2 says nothing of order).
+void Inbound::checkPath(Pair& pair, const esp::InboundPacket& packet, const Origin& origin) {
+  if (!packet.newest || (checkedPair_ == &pair && checkedDatagram_ == origin.datagram)) return;
+  checkedPair_ = &pair;
+  checkedDatagram_ = origin.datagram;
+  const Path& expected = pair.route.get()->path;
+  const Path& seen = origin.datagram->path;
+  const bool same = pair.encapsulated ? seen == expected : seen.remote.address == expected.remote.address && seen.local.address == expected.local.address;
+  if (same) {
+    if (pair.movedTo.load(std::memory_order_relaxed) != 0) pair.movedTo.store(0, std::memory_order_relaxed);
+    return;
+  }
+  Path told = seen;
+  if (!pair.encapsulated) {
+    told.local.port = expected.local.port;
+    told.remote.port = expected.remote.port;
+  }
+  const uint64_t hash = hashOf(told);
+  if (pair.movedTo.load(std::memory_order_relaxed) == hash) return;
+  if (events_.moved(pair.peer.id, pair.inboundSpi, told)) pair.movedTo.store(hash, std::memory_order_relaxed);
+}
+
+void Inbound::l2tp(Pair& pair, const uint8_t* udp, uint32_t length) {
+  // The inner checksum isn't looked at: a NAT has spoilt it, and ESP has authenticated the packet (RFC 3948 §3.1.2).
+  const uint32_t udpLength = length >= udpHeader ? load16(udp + 4) : 0;
+  L2tpHeader header;
+  if (udpLength < udpHeader || udpLength > length || !parseL2tp(udp + udpHeader, udpLength - udpHeader, header)) {
+    counters_.add(Counter::dropNotL2tp);
+    return;
+  }
+  const uint8_t* message = udp + udpHeader;
+  if (header.control) {
+    if (!events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length})) counters_.add(Counter::dropEventRingFull);
+    return;
+  }
+  // Only the peer's own sessions are looked at: whatever ids it writes, nothing of another peer is reached.
+  if (const auto* sessions = pair.peer.sessions.get()) {
+    for (Session* session : *sessions) {
+      if (session->local.session != header.session || session->local.tunnel != header.tunnel) continue;
+      ppp(*session, pair, message + header.headerLength, static_cast<uint32_t>(header.length - header.headerLength));
+      return;
+    }
+  }
+  counters_.add(Counter::dropStray);
+  const uint64_t source = (static_cast<uint64_t>(pair.peer.id) << 16) ^ header.session;
+  if (stray_.allows(source, now_)) (void)events_.strayData(pair.peer.id, header.tunnel, header.session);
+}
+
+void Inbound::ppp(Session& session, const Pair& pair, const uint8_t* frame, uint32_t length) {
+  PppFrame header;
+  if (!parsePpp(frame, length, header)) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  const uint8_t* payload = frame + header.headerLength;
+  const uint32_t rest = length - header.headerLength;
+  if (header.protocol == pppIpv4 || header.protocol == pppIpv6) {
+    ip(session, pair, header.protocol, payload, rest);
+  } else if (!events_.ppp(session.id, header.protocol, {payload, rest})) {
+    counters_.add(Counter::dropEventRingFull);
+  }
+}
+
+void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const uint8_t* data, uint32_t length) {
+  const SessionConfiguration* configuration = session.configuration.get();
+  if (configuration == nullptr || !configuration->open()) {
+    counters_.add(Counter::dropUnconfigured);
+    return;
+  }
+  IpPacket packet;
+  if (!parseIp(data, length, packet) || packet.version != (protocol == pppIpv4 ? 4 : 6)) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  const bool dhcp = !configuration->anySource && isDhcpRequest(packet);
+  if (!configuration->allowsSource(packet) && !(dhcp && load32(packet.source()) == 0)) {
+    counters_.add(Counter::dropSource);
+    session.counters.wrongSource.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  count(session, packet.length);
+  if (dhcp) {
+    if (!events_.dhcp(session.id, {packet.data, packet.length})) counters_.add(Counter::dropEventRingFull);
+    return;
+  }
+  if (clampMss(packet, Outbound::innerMtu(*pair.route.get(), session, *configuration), false)) counters_.add(Counter::mssClamped);
+  tun_.add(packet);
+}
+
+void Inbound::count(Session& session, uint32_t octets) {
+  if (counted_ != &session) settle();
+  counted_ = &session;
+  countedPackets_ += 1;
+  countedOctets_ += octets;
+}
+
+void Inbound::settle() {
+  if (counted_ == nullptr) return;
+  counted_->counters.packetsIn.fetch_add(countedPackets_, std::memory_order_relaxed);
+  counted_->counters.octetsIn.fetch_add(countedOctets_, std::memory_order_relaxed);
+  counted_ = nullptr;
+  countedPackets_ = 0;
+  countedOctets_ = 0;
+}
+
+}  // namespace gatehouse::pipeline
