@@ -110,13 +110,17 @@ export class Guest {
 
   /** Pulls the cable, and puts it back in. */
   async cable(state: 'in' | 'out'): Promise<void> {
-    await this.#network.carrier(this.name, state === 'in')
+    if (state === 'out') await this.#network.unplug(this.name)
+    else await this.#network.connect(this.name, this.#plug)
   }
 
   /** What the guest's kernel and init wrote. */
   console(): string {
     try {
-      return readFileSync(join(this.share, '..', 'console.log'), 'utf8').split('\n').slice(-25).join('\n')
+      return readFileSync(join(this.share, '..', 'console.log'), 'utf8')
+        .split('\n')
+        .slice(-25)
+        .join('\n')
     } catch {
       return ''
     }

@@ -78,13 +78,16 @@ export class Network {
     for (const place of places) await must('ip', ['netns', 'add', this.ns(place)])
     const resolver = join('/etc/netns', this.ns('gw'))
     mkdirSync(resolver, { recursive: true })
-    writeFileSync(join(resolver, 'resolv.conf'), `nameserver ${addresses.internet}\n`)
+    writeFileSync(join(resolver, 'resolv.conf'), `nameserver ${addresses.far}\n`)
     for (const place of places) await this.#ip(place, ['link set lo up'])
     const bridges = ['pub', 'nat', ...inner]
-    await this.#ip('hub', bridges.flatMap((name) => [
-      `link add ${name} type bridge stp_state 0 forward_delay 0`,
-      `link set ${name} up`,
-    ]))
+    await this.#ip(
+      'hub',
+      bridges.flatMap((name) => [
+        `link add ${name} type bridge stp_state 0 forward_delay 0`,
+        `link set dev ${name} up`,
+      ]),
+    )
     await this.#patch('gw', 'eth0', 'pub', `${addresses.gateway}/24`, addresses.internet)
     await this.#patch('internet', 'eth0', 'pub', `${addresses.internet}/24`)
     await this.#patch('router', 'eth0', 'pub', `${addresses.router}/24`, addresses.internet)
@@ -116,23 +119,24 @@ export class Network {
   async tap(name: string, plug: Plug): Promise<void> {
     await this.#ip('hub', [`tuntap add mode tap name ${name} vnet_hdr`])
     await this.connect(name, plug)
-    await this.#ip('hub', [`link set ${name} up`])
+    await this.#ip('hub', [`link set dev ${name} up`])
   }
 
   async connect(name: string, plug: Plug): Promise<void> {
-    await this.#ip('hub', [`link set ${name} master ${plug.bridge}`])
+    await this.#ip('hub', [`link set dev ${name} master ${plug.bridge}`])
   }
 
-  async carrier(name: string, up: boolean): Promise<void> {
-    await this.#ip('hub', [`link set ${name} ${up ? 'up' : 'down'}`])
+  /** Pulls the cable: the tap stays up (the guest's driver would not survive), but leads nowhere. */
+  async unplug(name: string): Promise<void> {
+    await this.#ip('hub', [`link set dev ${name} nomaster`])
   }
 
   /** A cable from a namespace to a bridge. */
   async #patch(place: Place, device: string, bridge: string, address: string, gateway?: string): Promise<void> {
     const port = `${bridge}.${place}`.slice(0, 15)
     await this.#ip('hub', [`link add ${port} type veth peer name ${device} netns ${this.ns(place)}`])
-    await this.#ip('hub', [`link set ${port} master ${bridge}`, `link set ${port} up`])
-    await this.#ip(place, [`address add ${address} dev ${device}`, `link set ${device} up`])
+    await this.#ip('hub', [`link set dev ${port} master ${bridge}`, `link set dev ${port} up`])
+    await this.#ip(place, [`address add ${address} dev ${device}`, `link set dev ${device} up`])
     if (gateway !== undefined) await this.#ip(place, [`route add default via ${gateway}`])
   }
 

@@ -10,7 +10,17 @@ export type RootName = 'strongswan' | 'libreswan'
 const suite = 'bookworm'
 const common = [
   ...['bash', 'dash', 'coreutils', 'util-linux', 'mount', 'sed', 'grep', 'mawk', 'procps', 'kmod', 'libc-bin'],
-  ...['iproute2', 'iputils-ping', 'iperf3', 'bind9-dnsutils', 'netcat-openbsd', 'socat', 'openssl', 'perl-base'],
+  ...[
+    'iproute2',
+    'iputils-ping',
+    'iperf3',
+    'bind9-dnsutils',
+    'netcat-openbsd',
+    'socat',
+    'openssl',
+    'perl-base',
+    'netbase',
+  ],
   ...['nftables', 'xl2tpd', 'ppp'],
 ]
 const packages: Readonly<Record<RootName, readonly string[]>> = {
@@ -41,10 +51,7 @@ const files: Readonly<Record<string, string>> = {
   'etc/resolv.conf': '',
 }
 
-const cache = join(
-  process.env.GATEHOUSE_CACHE ?? join(import.meta.dirname, '..', '..', '..', '.cache'),
-  'interop',
-)
+const cache = join(process.env.GATEHOUSE_CACHE ?? join(import.meta.dirname, '..', '..', '..', '.cache'), 'interop')
 
 export function rootPath(name: RootName): string {
   const recipe = JSON.stringify([suite, packages[name], files, 1])

@@ -3,6 +3,7 @@
 # Words it reads: lab.share=DIR (host folder) lab.address=A/LEN lab.gateway=A
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C
 mount -t sysfs sysfs /sys
+ln -s /proc/self/fd /dev/fd
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
@@ -12,7 +13,9 @@ cp -a /etc /run/etc
 cp -a /var /run/var
 mount --bind /run/etc /etc
 mount --bind /run/var /var
-mkdir -p /var/run /run/xl2tpd /run/pluto /var/lib/ipsec/nss
+rm -rf /var/run && ln -s /run /var/run
+mkdir -p /run/xl2tpd /run/pluto /var/lib/ipsec/nss
+cp /lab/ip-up.sh /etc/ppp/ip-up
 for word in $(cat /proc/cmdline); do
   case $word in
     lab.share=*) mount -t hostfs -o "${word#*=}" hostfs /share ;;
@@ -22,7 +25,7 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 # drbg first: without it ESP fails. Then no look-ups any more: each would cost every SA half a second.
-modprobe -qa drbg jitterentropy_rng hmac sha512_generic cbc ctr gcm seqiv echainiv des_generic authenc esp4 \
+modprobe -qa drbg jitterentropy_rng hmac sha512_generic cbc ctr gcm ghash-generic seqiv echainiv des_generic authenc esp4 \
   xfrm_user af_key l2tp_ppp pppox ppp_generic ppp_async ppp_deflate bsd_comp nf_tables nft_compat ||
   echo "lab: a kernel module is missing"
 echo >/proc/sys/kernel/modprobe

@@ -1,0 +1,170 @@
+// A client that nobody of us wrote: strongSwan or libreswan, xl2tpd and pppd in a guest, driven by one object.
+import { randomUUID } from 'node:crypto'
+import type { Guest } from './guest.ts'
+import { type Host, retransSegs, type Transfer } from './host.ts'
+import { addresses } from './network.ts'
+import { pppOptions, swanctlConf, whackConf, xl2tpdClientConf } from './peer-files.ts'
+import type { Output } from './run.ts'
+
+export type Auth = 'pap' | 'chap' | 'mschap' | 'mschapv2'
+
+export type Dial = {
+  /** Address of the server; the gateway's by default. */
+  server?: string
+  /** As the gateway writes them: `aes256-sha256-modp2048`, `aes128gcm16`; a group after the ESP proposal asks for PFS. */
+  ike: string
+  esp: string
+  auth: Auth
+  user: string
+  password: string
+  psk: string
+  /** Both lifetimes; absent: an hour and more. */
+  lifetimes?: { ikeSeconds: number; espSeconds: number }
+  /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
+  ccp?: boolean
+  /** How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20). */
+  patience?: { ike?: number; ppp?: number }
+}
+
+export type Session = { iface: string; address: string; peer: string; dns: string[] }
+
+/** Where a login ended: `ike`: no SA pair, `l2tp`: nobody answered, `ppp`: refused or ended there. */
+export type Attempt =
+  | { is: 'up'; session: Session; seconds: number }
+  | { is: 'refused'; stage: 'lab' | 'ike' | 'l2tp' | 'ppp'; said: string; seconds: number }
+
+/** The logs of the last login must not speak for this one. */
+const forget = 'rm -f /run/xl2tpd.log /run/ppp.log /run/ppp-up'
+const stages: Readonly<Record<number, 'ike' | 'l2tp' | 'ppp'>> = { 11: 'ike', 20: 'l2tp', 21: 'ppp' }
+
+export class Client {
+  readonly guest: Guest
+  readonly stack: 'strongswan' | 'libreswan'
+  #session: Session | undefined
+
+  constructor(guest: Guest, stack: 'strongswan' | 'libreswan') {
+    this.guest = guest
+    this.stack = stack
+  }
+
+  get name(): string {
+    return this.guest.name
+  }
+
+  /** The session that is up. */
+  get session(): Session {
+    if (this.#session === undefined) throw new Error(`${this.name} is not connected`)
+    return this.#session
+  }
+
+  /** Dials once; a refusal is an answer, not an error. */
+  async attempt(dial: Dial): Promise<Attempt> {
+    if (this.#session !== undefined) await this.disconnect()
+    const began = Date.now()
+    const ikeSeconds = dial.patience?.ike ?? 15
+    const pppSeconds = dial.patience?.ppp ?? 20
+    const script = `${forget}\n${this.#ikeUp(dial, ikeSeconds)} || exit $?\n${this.#l2tpUp(dial, pppSeconds)}`
+    const { code, stdout, stderr } = await this.guest.sh(script, { timeoutMs: (ikeSeconds + pppSeconds + 15) * 1000 })
+    const seconds = (Date.now() - began) / 1000
+    if (code === 0) {
+      const [iface, address, peer, ...dns] = (stdout.trimEnd().split('\n').at(-1) ?? '').split(' ') as [
+        string,
+        string,
+        string,
+      ]
+      this.#session = { iface, address, peer, dns: dns.filter((each) => each !== '-') }
+      return { is: 'up', session: this.#session, seconds }
+    }
+    const said = `${stdout}${stderr}${await this.logs()}`
+    await this.disconnect()
+    return { is: 'refused', stage: stages[code] ?? 'lab', said, seconds }
+  }
+
+  /** Dials; a refusal is an error that carries what every part of the client logged. */
+  async connect(dial: Dial): Promise<Session> {
+    const attempt = await this.attempt(dial)
+    if (attempt.is === 'up') return attempt.session
+    throw new Error(`${this.name} did not get in (${attempt.stage}, ${attempt.seconds} s):\n${attempt.said}`)
+  }
+
+  /** Hangs up as a person would: PPP, L2TP, ESP, IKE, in this order. */
+  async disconnect(): Promise<void> {
+    this.#session = undefined
+    await this.guest.must(`/lab/l2tp.sh down; /lab/${this.stack}.sh down`)
+  }
+
+  /** Is gone without a word: the cable is pulled, then every program killed and all state dropped. */
+  async vanish(): Promise<void> {
+    this.#session = undefined
+    await this.guest.cable('out')
+    await this.guest.must(`/lab/l2tp.sh kill; /lab/${this.stack}.sh kill`)
+    await this.guest.cable('in')
+  }
+
+  /** Whether the PPP interface is still there. */
+  async up(): Promise<boolean> {
+    return (await this.guest.sh('[ -s /run/ppp-up ] && pgrep -x pppd && ip link show ppp0')).code === 0
+  }
+
+  /** Echo requests through the tunnel; answers how many came back. */
+  async ping(address: string, count = 3, options = ''): Promise<number> {
+    const { stdout } = await this.guest.sh(`ping -n -c ${count} -i 0.2 -W 2 ${options} ${address}`)
+    return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0)
+  }
+
+  /** One TCP transfer through the tunnel, with the checksum of either end. `bytes` may be written 100e6. */
+  async transfer(
+    direction: 'up' | 'down',
+    host: Host,
+    bytes: number,
+  ): Promise<{ here: string; there: Transfer; mbit: number }> {
+    const id = randomUUID().slice(0, 8)
+    const began = Date.now()
+    const here = await this.guest.must(`/lab/transfer.sh ${direction} ${host.address} 7000 ${bytes} ${id}`, {
+      timeoutMs: 90_000,
+    })
+    const mbit = (bytes * 8) / 1000 / (Date.now() - began)
+    return { here, there: await host.transfer(id), mbit: Math.round(mbit) }
+  }
+
+  /** Asks the DNS server that the session named (or `server`) for an address record. */
+  async resolve(name: string, server = this.session.dns[0]): Promise<string> {
+    return (await this.guest.sh(`dig +short +time=2 +tries=2 @${server} ${name} A`)).stdout.trimEnd()
+  }
+
+  /** TCP segments that the guest had to send again since it booted. */
+  async retransmissions(): Promise<number> {
+    return retransSegs(await this.guest.must('nstat -asz TcpRetransSegs'))
+  }
+
+  /** What charon or pluto, xl2tpd and pppd logged last. */
+  async logs(): Promise<string> {
+    const files = '/run/charon.log /run/pluto.log /run/xl2tpd.log /run/ppp.log'
+    return (await this.guest.sh(`for f in ${files}; do [ -s $f ] && { echo "== $f"; tail -n 40 $f; }; done; true`))
+      .stdout
+  }
+
+  /** Runs a script in the guest while the session is up, with LOCAL, REMOTE and IFACE set. */
+  sh(script: string, options: { timeoutMs?: number } = {}): Promise<Output> {
+    const { iface, address, peer } = this.session
+    return this.guest.sh(`IFACE=${iface} LOCAL=${address} REMOTE=${peer}\n${script}`, options)
+  }
+
+  #ikeUp(dial: Dial, seconds: number): string {
+    const server = dial.server ?? addresses.gateway
+    const local = this.guest.plug.address.split('/')[0] as string
+    if (this.stack === 'strongswan') {
+      const conf = this.guest.put('swanctl.conf', swanctlConf({ ...dial, server }))
+      return `/lab/strongswan.sh up ${conf} ${seconds}`
+    }
+    const conf = this.guest.put('ipsec.conf', whackConf({ ...dial, server, local, gateway: this.guest.plug.gateway }))
+    const secrets = this.guest.put('ipsec.secrets', `%any %any : PSK "${dial.psk}"\n`)
+    return `/lab/libreswan.sh up ${conf} ${secrets} ${seconds}`
+  }
+
+  #l2tpUp(dial: Dial, seconds: number): string {
+    const options = this.guest.put('options', pppOptions(dial))
+    const conf = this.guest.put('xl2tpd.conf', xl2tpdClientConf(dial.server ?? addresses.gateway, options))
+    return `/lab/l2tp.sh up ${conf} ${seconds}`
+  }
+}
