@@ -37,7 +37,7 @@ export type HashFacts = {
   readonly icvOctets: number
   /** Hash-Algorithm of phase 1, or undefined where it is for ESP only. */
   readonly ikeValue: number | undefined
-  /** Authentication Algorithm of ESP (RFC 2407 §4.5; 252 is strongSwan's number for the 96-bit variant). */
+  /** Authentication Algorithm of ESP (RFC 2407 §4.5; 252: what Linux gateways use among themselves for the 96-bit variant). */
   readonly espValue: number
   readonly from: AllowedFrom
 }

@@ -1,6 +1,6 @@
 // Choosing among what a peer offers, by our own preference (clients put unknown or weak ones first), and building and reading offers in the
 // initiator's role. A choice is echoed exactly as it came; a refusal is one sentence.
-import type { EspProposal, Group, IkeProposal } from '../algorithms/algorithms.ts'
+import type { EspProposal, Group, Hash, IkeProposal } from '../algorithms/algorithms.ts'
 import { groups } from '../algorithms/registry.ts'
 import { Reader } from '../wire/codec.ts'
 import type { IkePolicy } from './contract.ts'
@@ -172,13 +172,18 @@ function espFault(
   context: EspChoiceContext,
 ): EspFault | undefined {
   const { algorithms, group, encapsulation } = offered
-  if (algorithms?.cipher !== wanted.cipher || algorithms.hash !== wanted.hash) return 'algorithms'
+  if (algorithms?.cipher !== wanted.cipher || !hashFits(algorithms.hash, wanted.hash)) return 'algorithms'
   if (group === undefined ? policy.requirePfs : !pfsAllowed(policy, wanted, group)) return 'group'
   if (encapsulation?.mode !== 'transport') return 'mode'
   if (encapsulation.udp ? context.udp === 'never' : context.udp === 'must') return 'mode'
   // A group and a KE come together (RFC 2409 §5.5); the KE's length tells which group it is for.
   const needed = group === undefined ? undefined : groups[group as Group].publicOctets
   return context.keyExchangeOctets === needed ? undefined : 'key exchange'
+}
+
+// Old Androids and Linuxes say SHA2-256 and cut it to 96 bits; where a rule asks for the cut one, it is taken at its word.
+function hashFits(offered: Hash | undefined, wanted: Hash | undefined): boolean {
+  return offered === wanted || (offered === 'sha256' && wanted === 'sha256_96')
 }
 
 function pfsAllowed(policy: EspChoicePolicy, wanted: EspProposal, group: Group | 'unknown'): boolean {

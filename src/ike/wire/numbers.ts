@@ -163,7 +163,7 @@ export const espTransform = {
   'NULL with AES-GMAC': 23,
 } as const
 
-/** ESP authentication algorithms (RFC 2407 §4.5, IANA; 252: strongSwan's SHA2-256 cut to 96 bits). */
+/** ESP authentication algorithms (RFC 2407 §4.5, IANA; 252: what Linux gateways use among themselves for SHA2-256 cut to 96 bits). */
 export const espAuthentication = {
   MD5: 1,
   SHA1: 2,
