@@ -1,0 +1,15 @@
+// What `require` of the addon gives: the DataPlane class. Several environments (worker threads) may load it; nothing here is shared between them.
+#include <napi.h>
+
+#include "addon/data-plane-object.h"
+
+namespace {
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  exports.Set("DataPlane", gatehouse::addon::DataPlaneObject::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(gatehouse, initialise)
