@@ -71,7 +71,7 @@ export type Change =
       readonly address: string | undefined
       /** Networks behind the peer, for a client that is a router: accepted as sources and routed here. */
       readonly networks: readonly string[]
-      /** Accept every inner source: the client role, whose peer is a gateway to the world. */
+      /** Accept every inner source, and send here what nobody else's address or network is: the client role, whose peer is a gateway to the world. */
       readonly anySource?: boolean
       /** 8 octets, when IPV6CP is open: link-local with it may pass. */
       readonly interfaceId?: Uint8Array
@@ -86,7 +86,7 @@ export type FastPathEvent =
       readonly failure?: { readonly code: string; readonly message: string }
     }
   /** An IKE message; the non-ESP marker is off. `overflowed` counts messages dropped since the last one because the ring was full. */
-  | { readonly on: 'ike'; readonly path: Path; readonly octets: Uint8Array }
+  | { readonly on: 'ike'; readonly path: Path; readonly octets: Uint8Array; readonly overflowed?: number }
   /** An L2TP control message that came through this peer's SA. */
   | {
       readonly on: 'control'
@@ -145,7 +145,7 @@ export type FastPathOptions = {
   readonly ports: { readonly ike: number; readonly natt: number }
   /** Name of the TUN device, at most 15 characters. */
   readonly tunName: string
-  /** Inner address of our end and its prefix length, put onto the TUN; undefined leaves that to configure later. */
+  /** Inner address of our end and its prefix length (`10.99.0.1/24`), put onto the TUN; undefined leaves that to configure later. */
   readonly tunAddress: string | undefined
   readonly tunMtu: number
   /** Worker threads; undefined: one a core. */

@@ -1,0 +1,51 @@
+// The one file that loads the native module. What is loaded is a class; its objects are separate data planes.
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** What native/addon/data-plane-object.cc takes. Addresses are 4 or 16 octets. */
+export type NativeOptions = {
+  readonly listen: readonly Uint8Array[]
+  readonly ikePort: number
+  readonly nattPort: number
+  readonly tunName: string
+  readonly tunAddress: Uint8Array | undefined
+  readonly tunPrefix: number
+  readonly tunMtu: number
+  /** 0: one a core. */
+  readonly workers: number
+  /** Empty: the best. */
+  readonly engine: string
+}
+
+/** Thrown by the constructor: an Error whose `code` is the system's (`EADDRINUSE`, `EPERM`, `ENOENT`) and whose `subject` names the port, file or device. */
+export type OpenError = Error & { readonly code: string; readonly subject: string }
+
+export interface NativeDataPlane {
+  ports(): { ike: number; natt: number }
+  description(): string
+  apply(changes: Uint8Array): { code: string; message: string } | undefined
+  sendIke(path: Uint8Array, octets: Uint8Array): void
+  sendKeepalive(path: Uint8Array): void
+  sendControl(peer: number, localPort: number, remotePort: number, octets: Uint8Array): void
+  sendPpp(session: number, protocol: number, payload: Uint8Array): void
+  /** Twice the octets written to `into`, plus one if more is waiting. */
+  drain(into: Uint8Array): number
+  activity(): Uint8Array
+  counters(): Record<string, number>
+  close(): void
+}
+
+export type NativeModule = { readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane }
+
+const modulePath = fileURLToPath(new URL('../../native/build/Release/gatehouse.node', import.meta.url))
+
+/** Loads the module. Throws an Error with code `ERR_NATIVE_MISSING` that says what to run. */
+export function loadNative(path = modulePath): NativeModule {
+  try {
+    return createRequire(import.meta.url)(path) as NativeModule
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause)
+    const error = new Error(`the native module does not load; run npm run build:native (${what})`, { cause })
+    throw Object.assign(error, { code: 'ERR_NATIVE_MISSING' })
+  }
+}

@@ -1,0 +1,250 @@
+// The octets that go between this process's JavaScript and its native data plane: changes down (native/pipeline/commands.cc reads them), events and
+// counters up (events.cc and control.cc write them). Big-endian; the two sides are built together, so there is no version.
+import { addressOctets, addressText, type Path } from '../wire/address.ts'
+import { Reader, Writer } from '../wire/codec.ts'
+import type { Activity, Change, EspSa, FastPathEvent, PairCounters, SessionCounters } from './fast-path.ts'
+
+/** A mistake of the caller: a change that can't even be written down. `code` is one of those that `applied` carries. */
+export class ChangeError extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.name = 'ChangeError'
+    this.code = code
+  }
+}
+
+const changeCode = {
+  addPeer: 1,
+  removePeer: 2,
+  addPair: 3,
+  useOutbound: 4,
+  removePair: 5,
+  move: 6,
+  addSession: 7,
+  configureSession: 8,
+  removeSession: 9,
+} as const satisfies Record<Change['do'], number>
+
+/** Octets of a list of changes. They contain keys: the caller wipes them. Throws ChangeError. */
+export function encodeChanges(changes: readonly Change[]): Uint8Array {
+  const to = new Writer()
+  for (const change of changes) putChange(to, change)
+  return to.done()
+}
+
+function putChange(to: Writer, change: Change): void {
+  to.u8(changeCode[change.do])
+  switch (change.do) {
+    case 'addPeer':
+    case 'removePeer':
+      putId(to, change.peer)
+      return
+    case 'addPair':
+      putPair(to, change)
+      return
+    case 'useOutbound':
+    case 'removePair':
+      putId(to, change.peer)
+      to.u32(change.inboundSpi)
+      return
+    case 'move':
+      putId(to, change.peer)
+      putPath(to, change.path)
+      return
+    case 'addSession':
+      putId(to, change.session)
+      putId(to, change.peer)
+      for (const ids of [change.local, change.remote]) to.u16(ids.tunnel).u16(ids.session).u16(ids.port)
+      putFlag(to, change.sequencing)
+      return
+    case 'configureSession':
+      putConfiguration(to, change)
+      return
+    case 'removeSession':
+      putId(to, change.session)
+  }
+}
+
+function putPair(to: Writer, pair: Change & { do: 'addPair' }): void {
+  putId(to, pair.peer)
+  putPath(to, pair.path)
+  putFlag(to, pair.encapsulated)
+  putFlag(to, pair.use)
+  to.u16(pair.replayWindow)
+  putFlag(to, pair.natOa !== undefined)
+  if (pair.natOa) {
+    putAddress(to, pair.natOa.ours)
+    putAddress(to, pair.natOa.peers)
+  }
+  putSa(to, pair.inbound)
+  putSa(to, pair.outbound)
+}
+
+function putSa(to: Writer, sa: EspSa): void {
+  to.u32(sa.spi)
+  putText(to, sa.cipher)
+  putText(to, sa.hash ?? '')
+  putFlag(to, sa.esn)
+  putShort(to, sa.cipherKey, 'cipher key')
+  putShort(to, sa.integrityKey, 'integrity key')
+}
+
+function putConfiguration(to: Writer, session: Change & { do: 'configureSession' }): void {
+  putId(to, session.session)
+  putFlag(to, session.acfc)
+  putFlag(to, session.pfc)
+  putFlag(to, session.anySource ?? false)
+  to.u16(Math.min(session.mtu, 0xffff))
+  if (session.address === undefined) to.u8(0)
+  else putAddress(to, session.address)
+  to.u16(session.networks.length)
+  for (const network of session.networks) {
+    const [address, prefix] = splitNetwork(network)
+    putAddress(to, address)
+    to.u8(prefix)
+  }
+  putFlag(to, session.interfaceId !== undefined)
+  if (session.interfaceId) {
+    if (session.interfaceId.length !== 8) throw new ChangeError('bad-interface-id', 'an interface id has 8 octets')
+    to.put(session.interfaceId)
+  }
+}
+
+/** `10.0.0.0/8` as address and prefix length. Throws ChangeError. */
+export function splitNetwork(text: string): [string, number] {
+  const [address, digits, more] = text.split('/')
+  const octets = address === undefined ? undefined : addressOctets(address)
+  const prefix = digits !== undefined && /^\d{1,3}$/.test(digits) ? Number(digits) : Number.NaN
+  if (!octets || more !== undefined || !(prefix <= octets.length * 8))
+    throw new ChangeError('bad-network', `'${text}' is no network`)
+  return [address!, prefix]
+}
+
+function putId(to: Writer, id: number): void {
+  if (!Number.isInteger(id) || id < 0 || id > 0xffff_ffff) throw new ChangeError('bad-id', `${id} is no id`)
+  to.u32(id)
+}
+
+function putFlag(to: Writer, flag: boolean): void {
+  to.u8(flag ? 1 : 0)
+}
+
+function putText(to: Writer, text: string): void {
+  putShort(to, new TextEncoder().encode(text), 'name')
+}
+
+function putShort(to: Writer, octets: Uint8Array, what: string): void {
+  if (octets.length > 255) throw new ChangeError('bad-key-length', `a ${what} of ${octets.length} octets`)
+  to.u8(octets.length).put(octets)
+}
+
+function putAddress(to: Writer, text: string): void {
+  const octets = addressOctets(text)
+  if (!octets) throw new ChangeError('bad-address', `'${text}' is no address`)
+  to.u8(octets.length).put(octets)
+}
+
+function putPath(to: Writer, path: Path): void {
+  for (const { address, port } of [path.local, path.remote]) {
+    putAddress(to, address)
+    to.u16(port)
+  }
+}
+
+export function encodePath(path: Path): Uint8Array {
+  const to = new Writer()
+  putPath(to, path)
+  return to.done()
+}
+
+function takeEndpoint(from: Reader) {
+  const address = addressText(from.take(from.u8('family'), 'address'))
+  return { address, port: from.u16('port') }
+}
+
+function takePath(from: Reader): Path {
+  return { local: takeEndpoint(from), remote: takeEndpoint(from) }
+}
+
+/** Events of one drain. What they carry is copied, so that the buffer can be used again. */
+export function decodeEvents(octets: Uint8Array): FastPathEvent[] {
+  const events: FastPathEvent[] = []
+  const from = new Reader(octets)
+  while (from.remaining > 0) events.push(takeEvent(from.within(from.u32('length'), 'event')))
+  return events
+}
+
+function takeEvent(from: Reader): FastPathEvent {
+  const kind = from.u8('kind')
+  switch (kind) {
+    case 1: {
+      const overflowed = from.u32('overflowed')
+      const path = takePath(from)
+      const octets = from.rest().slice()
+      return overflowed === 0 ? { on: 'ike', path, octets } : { on: 'ike', path, octets, overflowed }
+    }
+    case 2: {
+      const peer = from.u32('peer')
+      const localPort = from.u16('local port')
+      const remotePort = from.u16('remote port')
+      return { on: 'control', peer, localPort, remotePort, octets: from.rest().slice() }
+    }
+    case 3: {
+      const session = from.u32('session')
+      const protocol = from.u16('protocol')
+      return { on: 'ppp', session, protocol, payload: from.rest().slice() }
+    }
+    case 4: {
+      const session = from.u32('session')
+      return { on: 'dhcp', session, packet: from.rest().slice() }
+    }
+    case 5: {
+      const peer = from.u32('peer')
+      const tunnel = from.u16('tunnel')
+      return { on: 'strayData', peer, tunnel, session: from.u16('session') }
+    }
+    case 6: {
+      const peer = from.u32('peer')
+      const inboundSpi = from.u32('spi')
+      return { on: 'moved', peer, inboundSpi, path: takePath(from) }
+    }
+    case 7: {
+      const peer = from.u32('peer')
+      return { on: 'pairUsed', peer, inboundSpi: from.u32('spi') }
+    }
+    case 8: {
+      const peer = from.u32('peer')
+      return { on: 'sequenceLow', peer, inboundSpi: from.u32('spi') }
+    }
+    case 9: {
+      const spi = from.u32('spi')
+      return { on: 'unknownSpi', path: takePath(from), spi }
+    }
+    default:
+      return from.fail('kind', `event ${kind} is unknown`)
+  }
+}
+
+/** Counters that changed, as native/pipeline/control.cc writes them. */
+export function decodeActivity(octets: Uint8Array): Activity {
+  const pairs: PairCounters[] = []
+  const sessions: SessionCounters[] = []
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
+  let at = 0
+  const u32 = () => view.getUint32((at += 4) - 4)
+  const count = () => view.getFloat64((at += 8) - 8)
+  while (at < octets.length) {
+    const kind = octets[at++]
+    if (kind === 1) {
+      const ids = { peer: u32(), inboundSpi: u32() }
+      const traffic = { octetsIn: count(), packetsIn: count(), octetsOut: count(), packetsOut: count() }
+      pairs.push({ ...ids, ...traffic, replayed: count(), forged: count() })
+    } else {
+      const session = u32()
+      const traffic = { octetsIn: count(), packetsIn: count(), octetsOut: count(), packetsOut: count() }
+      sessions.push({ session, ...traffic, wrongSource: count(), tooBig: count() })
+    }
+  }
+  return { pairs, sessions }
+}
