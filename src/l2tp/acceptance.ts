@@ -66,7 +66,7 @@ export function refuseStart(
       result: stopResults.notAuthorized,
       error: errors.none,
       text: 'no L2TP secret is configured here',
-      why: "The peer asks for tunnel authentication, but no L2TP secret is configured here: clear the L2TP secret in the client's settings, or configure the same one (remoteAccess.tunnelSecret).",
+      why: "The peer asks for tunnel authentication, but no L2TP secret is configured here: clear the L2TP secret in the peer's settings, or configure the same one here (remoteAccess.tunnelSecret).",
     }
   }
   return ourChallenge ? refuseResponse(message, secret, ourChallenge, 'SCCRP') : undefined

@@ -6,6 +6,15 @@ import { WireError } from '../wire/errors.ts'
 import { type Instant, jittered } from '../wire/machine.ts'
 import { type Ending, refuseConnected, refuseStart, saying, unusable } from './acceptance.ts'
 import type { L2tpTunnelStatus, PeerId } from './contract.ts'
+import {
+  malformed,
+  noSessions,
+  secretAsked,
+  silence,
+  stateMachineError,
+  tookTooLong,
+  unknownMessage,
+} from './endings.ts'
 import * as reliable from './reliable.ts'
 import { type Carrier, dropCalls, expireCalls, receiveCallMessage, type Session, tunnelOpen } from './session.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -19,7 +28,7 @@ import {
 import { newChallenge, responseTo } from './tunnel-authentication.ts'
 import { type ControlHeader, emitControl } from './wire/header.ts'
 import { emitMessage, type Message, parseMessage } from './wire/message.ts'
-import { errors, type Fields, type MessageType, resultText, scope, stopResults } from './wire/registry.ts'
+import { type Fields, type MessageType, resultText, scope } from './wire/registry.ts'
 
 type State =
   | { readonly is: 'wait-ctl-reply'; readonly challenge: Uint8Array | undefined; readonly until: Instant }
@@ -206,11 +215,12 @@ export class ControlConnection implements Carrier {
     }
     if (this.#state.is === 'idle') return
     if (this.#state.is !== 'established') {
-      if (now >= this.#state.until) this.close(around, tookTooLong(this.#state.is))
+      if (now >= this.#state.until) this.close(around, tookTooLong(this.#state.is, setUpMs))
       return
     }
     expireCalls(this, around)
-    if (this.emptySince !== undefined && now >= this.emptySince + emptyMs) return this.close(around, noSessions)
+    if (this.emptySince !== undefined && now >= this.emptySince + emptyMs)
+      return this.close(around, noSessions(emptyMs))
     if (this.#helloMs > 0 && this.#delivery.queue.length === 0 && now >= this.#heard + this.#helloMs) {
       this.send(around, 'HELLO', {}, 0)
     }
@@ -228,8 +238,10 @@ export class ControlConnection implements Carrier {
   send(around: Surroundings, type: MessageType, fields: Fields, session: number): void {
     if (this.#over) return
     const { policy, random } = around
+    // Not in the first two: xl2tpd picks its secret by host name and challenge, after it has read the whole message.
+    const hides = policy.hideAvps && type !== 'SCCRQ' && type !== 'SCCRP'
     const hiding =
-      policy.hideAvps && policy.secret
+      hides && policy.secret
         ? {
             secret: policy.secret.reveal(),
             randomVector: random.octets(16),
@@ -305,7 +317,9 @@ export class ControlConnection implements Carrier {
 
   #actStop(around: Surroundings, message: Message): void {
     const { result = 0, error = 0, text = new Uint8Array(0) } = message.fields.resultCode ?? {}
-    const why = `The peer closed the control connection: ${resultText('StopCCN', result, error)}${saying(text)}.`
+    const challenged = this.#state.is === 'wait-ctl-conn' && this.#state.challenge !== undefined
+    const hint = challenged ? ` ${secretAsked}` : ''
+    const why = `The peer closed the control connection: ${resultText('StopCCN', result, error)}${saying(text)}.${hint}`
     this.#step(around, 'Receive StopCCN', { ending: { result, error, text: '', why }, byUs: false })
     // Its sender repeats it until our acknowledgement arrives (§5.7); nothing else of ours is of interest to it.
     reliable.abandon(this.#delivery)
@@ -444,13 +458,8 @@ export class ControlConnection implements Carrier {
       this.#over = true
       const { tries } = around.policy.retransmit
       const seconds = Math.round(reliable.cycle(around.policy.retransmit) / 1000)
-      const why = this.#wasOpen
-        ? `The peer has not acknowledged an L2TP message in ${seconds} s (${tries} retransmissions): it is switched off, asleep or cut off.`
-        : `The peer did not answer ${this.openedByUs ? 'SCCRQ' : 'SCCRP'} in ${seconds} s (${tries} retransmissions): ${
-            this.openedByUs
-              ? 'no L2TP server listens there, or it does not accept us; check that one runs and that its IPsec policy covers UDP port 1701.'
-              : 'its packets reach us and ours do not reach it; check the path back to it.'
-          }`
+      const unanswered = this.#wasOpen ? undefined : this.openedByUs ? 'SCCRQ' : 'SCCRP'
+      const why = silence(unanswered, seconds, tries)
       around.emit({ do: 'report', event: { event: 'l2tp.peer.silent', peer, localTunnel, tries, why } })
       dropCalls(this, around, { result: 0, error: 0, text: '', why }, true)
     }
@@ -470,47 +479,4 @@ function text(octets: Uint8Array | undefined): string {
   let end = octets.length
   while (end > 0 && octets[end - 1] === 0) end--
   return printable(octets.subarray(0, end))
-}
-
-const noSessions: Ending = {
-  result: stopResults.clear,
-  error: errors.none,
-  text: '',
-  why: `No session is left on the control connection, and none was asked for in ${emptyMs / 1000} s.`,
-}
-
-function tookTooLong(state: ControlConnectionState): Ending {
-  return {
-    result: stopResults.clear,
-    error: errors.none,
-    text: 'set-up took too long',
-    why: `The control connection was not set up within ${setUpMs / 1000} s: the peer acknowledges our messages but stopped in state ${state}. Let it dial again.`,
-  }
-}
-
-function stateMachineError(type: MessageType, state: ControlConnectionState): Ending {
-  return {
-    result: stopResults.stateMachine,
-    error: errors.none,
-    text: `${type} in state ${state}`,
-    why: `The peer sent ${type} in state ${state}, where RFC 2661 §7.2.1 has no place for it; it lost track of the control connection and must dial again.`,
-  }
-}
-
-function malformed(error: WireError): Ending {
-  return {
-    result: stopResults.generalError,
-    error: errors.length,
-    text: 'malformed message',
-    why: `The peer sent a control message that can't be read (${error.message}); it is cleared, as RFC 2661 §7.1 wants.`,
-  }
-}
-
-function unknownMessage(number: number): Ending {
-  return {
-    result: stopResults.generalError,
-    error: errors.unknownMandatoryAvp,
-    text: `message type ${number} is not known`,
-    why: `The peer sent message type ${number}, marked as mandatory, which RFC 2661 does not have; §4.4.1 ends the control connection for it. Switch the extension that sends it off at the peer.`,
-  }
 }

@@ -5,15 +5,14 @@ import { equal } from '../wire/codec.ts'
 import { Deadlines } from '../wire/deadlines.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine, Random } from '../wire/machine.ts'
-import type { Ending } from './acceptance.ts'
 import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus, PeerId } from './contract.ts'
 import { ControlConnection } from './control-connection.ts'
+import { lastSession, noRoom, peerGone, shuttingDown, startedOver } from './endings.ts'
 import { takeId } from './ids.ts'
 import { hangUp, type Session, startCall } from './session.ts'
 import type { CallRegister, Surroundings } from './surroundings.ts'
 import { type ControlHeader, emitControl, parseControl } from './wire/header.ts'
 import { type Message, parseMessage } from './wire/message.ts'
-import { errors, stopResults } from './wire/registry.ts'
 
 /** Control connections of one peer, those that are being closed among them: one is usual, two after a restart. */
 const mostConnections = 8
@@ -348,34 +347,4 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
 function compare(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! - (b[i] ?? 0)
   return 0
-}
-
-const noRoom =
-  'No further L2TP control connection or session is possible for this peer: it has as many as are allowed, or all IDs are taken. End some of them.'
-
-const peerGone: Ending = {
-  result: 0,
-  error: errors.none,
-  text: '',
-  why: "The peer's last IPsec SA is gone, and L2TP with it.",
-}
-
-const startedOver: Ending = {
-  result: 0,
-  error: errors.none,
-  text: '',
-  why: 'The peer started over with the same L2TP tunnel ID; its earlier control connection is void.',
-}
-
-function lastSession(why: string): Ending {
-  return { result: stopResults.clear, error: errors.none, text: '', why }
-}
-
-function shuttingDown(text: string): Ending {
-  return {
-    result: stopResults.shuttingDown,
-    error: errors.none,
-    text,
-    why: `This end shuts down${text === '' ? '' : `: ${text}`}.`,
-  }
 }

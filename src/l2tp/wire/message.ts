@@ -13,6 +13,7 @@ import {
   type MessageType,
   messageType,
   messageTypes,
+  neverHidden,
   required,
 } from './registry.ts'
 
@@ -130,12 +131,14 @@ function swap(value: number): number {
 /** The body of a message: Message Type first, then the fields in the order given, with the M bits of the registry. Long text is cut. */
 export function emitMessage(type: MessageType, fields: Fields, hiding?: Hiding): Uint8Array {
   const avps = [plainAvp('messageType', messageTypes[type])]
-  const names = (Object.keys(fields) as AvpName[]).filter((name) => fields[name] !== undefined)
-  const hides = (name: AvpName) => hiding !== undefined && avpKinds[name].mayHide
-  if (hiding && names.some(hides)) avps.push(plainAvp('randomVector', hiding.randomVector))
-  for (const name of names) {
+  let vectorSent = false
+  for (const name of Object.keys(fields) as AvpName[]) {
+    if (fields[name] === undefined) continue
     const avp = plainAvp(name, fields[name])
-    avps.push(hides(name) ? hiddenAvp(avp, hiding!) : avp)
+    const hides = hiding !== undefined && avpKinds[name].mayHide && !neverHidden.has(name)
+    if (hides && !vectorSent) avps.push(plainAvp('randomVector', hiding.randomVector))
+    vectorSent ||= hides
+    avps.push(hides ? hiddenAvp(avp, hiding) : avp)
   }
   return emitAvps(avps)
 }

@@ -71,7 +71,7 @@ function avp<Value>(
   return { number, name, rfc, mandatory: bits.includes('M'), mayHide: bits.includes('H'), form }
 }
 
-/** AVPs of vendor 0 (IETF). `M`: sent as mandatory; `H`: may be hidden. */
+/** AVPs of vendor 0 (IETF). `M`: sent as mandatory; `H`: may be hidden. Which of those we do hide is `neverHidden`'s matter. */
 export const avpKinds = {
   messageType: avp(0, 'Message Type', 'M', u16),
   resultCode: avp(1, 'Result Code', 'M', resultCode),
@@ -116,6 +116,10 @@ export const avpKinds = {
 } as const
 
 export type AvpName = keyof typeof avpKinds
+
+/** Left open where all else is hidden: a challenge and its response give nothing away. */
+export const neverHidden: ReadonlySet<AvpName> = new Set(['challenge', 'challengeResponse'])
+
 type ValueOf<Kind> = Kind extends AvpKind<infer Value> ? Value : never
 /** What a message says, by AVP. Absent AVPs are absent. */
 export type Fields = { readonly [Name in AvpName]?: ValueOf<(typeof avpKinds)[Name]> }
