@@ -67,7 +67,7 @@ Napi::Function DataPlaneObject::define(Napi::Env env) {
 DataPlaneObject::DataPlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataPlaneObject>(info), environment_(info.Env()) {
   const Napi::Env env = info.Env();
   const pipeline::DataPlaneOptions options = optionsOf(info[0].As<Napi::Object>());
-  // One place in the queue is enough: a wake-up that waits already will see everything.
+  // No limit is needed: Context::wakePending lets one call wait at a time.
   wake_ = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(), "gatehouse", 0, 1);
   try {
     open_ = std::make_unique<Open>(options, [this] { wake_.NonBlockingCall(); });

@@ -232,19 +232,32 @@ export function decodeActivity(octets: Uint8Array): Activity {
   const sessions: SessionCounters[] = []
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
   let at = 0
-  const u32 = () => view.getUint32((at += 4) - 4)
-  const count = () => view.getFloat64((at += 8) - 8)
+  const counts = (how: number) => Array.from({ length: how }, (_, i) => view.getFloat64(at + 8 * i))
   while (at < octets.length) {
-    const kind = octets[at++]
-    if (kind === 1) {
-      const ids = { peer: u32(), inboundSpi: u32() }
-      const traffic = { octetsIn: count(), packetsIn: count(), octetsOut: count(), packetsOut: count() }
-      pairs.push({ ...ids, ...traffic, replayed: count(), forged: count() })
+    if (octets[at] === 1) {
+      const ids = { peer: view.getUint32(at + 1), inboundSpi: view.getUint32(at + 5) }
+      at += 9
+      pairs.push({
+        ...ids,
+        ...traffic(counts(4)),
+        replayed: view.getFloat64(at + 32),
+        forged: view.getFloat64(at + 40),
+      })
     } else {
-      const session = u32()
-      const traffic = { octetsIn: count(), packetsIn: count(), octetsOut: count(), packetsOut: count() }
-      sessions.push({ session, ...traffic, wrongSource: count(), tooBig: count() })
+      const session = view.getUint32(at + 1)
+      at += 5
+      sessions.push({
+        session,
+        ...traffic(counts(4)),
+        wrongSource: view.getFloat64(at + 32),
+        tooBig: view.getFloat64(at + 40),
+      })
     }
+    at += 48
   }
   return { pairs, sessions }
+}
+
+function traffic([octetsIn, packetsIn, octetsOut, packetsOut]: readonly number[]) {
+  return { octetsIn: octetsIn!, packetsIn: packetsIn!, octetsOut: octetsOut!, packetsOut: packetsOut! }
 }
