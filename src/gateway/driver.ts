@@ -21,8 +21,8 @@ export type Unit<Input, Effect> = {
 /** A machine's place at the driver. */
 export interface Seat<Input> {
   send(input: Input): void
-  /** No input, deadline or result reaches the machine any more. */
-  leave(): void
+  /** No input, deadline or result reaches the machine any more, but `last`, which still takes its turn. */
+  leave(last?: Input): void
 }
 
 export type DriverPlatform = { readonly clock: Clock; readonly timers: Timers; readonly random: Random }
@@ -30,7 +30,8 @@ export type DriverPlatform = { readonly clock: Clock; readonly timers: Timers; r
 /** A bug of ours, caught: which machine, what it was handling, what it threw. */
 export type Bug = { readonly machine: string; readonly input: string; readonly error: unknown }
 
-type Taken = { readonly unit: Unit<unknown, unknown>; faults: number; left: boolean }
+/** `leaving`: takes nothing but what is queued already. */
+type Taken = { readonly unit: Unit<unknown, unknown>; faults: number; left: boolean; leaving: boolean }
 
 /** A machine that throws on its tick is asked again after 1 s, 2 s, … 64 s, not at once for ever. */
 const faultPause = 1000
@@ -40,7 +41,7 @@ export class Driver {
   readonly #platform: DriverPlatform
   readonly #onBug: (bug: Bug) => void
   readonly #deadlines = new Deadlines<Taken>()
-  #queue: { taken: Taken; input: unknown }[] = []
+  #queue: { taken: Taken; input: unknown; last: boolean }[] = []
   #draining = false
   #closed = false
   #timer: { readonly at: Instant; readonly cancel: () => void } | undefined
@@ -56,18 +57,21 @@ export class Driver {
   }
 
   seat<Input, Effect>(unit: Unit<Input, Effect>): Seat<Input> {
-    const taken: Taken = { unit: unit as Unit<unknown, unknown>, faults: 0, left: false }
+    const taken: Taken = { unit: unit as Unit<unknown, unknown>, faults: 0, left: false, leaving: false }
     this.#follow(taken, this.#platform.clock.now())
     this.#arm()
     return {
       send: (input) => {
-        if (taken.left || this.#closed) return
-        this.#queue.push({ taken, input })
+        if (taken.left || taken.leaving || this.#closed) return
+        this.#queue.push({ taken, input, last: false })
         this.#drain()
       },
-      leave: () => {
-        taken.left = true
-        this.#deadlines.set(taken, undefined)
+      leave: (last) => {
+        if (taken.left || taken.leaving) return
+        if (last === undefined || this.#closed) return this.#leave(taken)
+        taken.leaving = true
+        this.#queue.push({ taken, input: last, last: true })
+        this.#drain()
       },
     }
   }
@@ -112,12 +116,18 @@ export class Driver {
     if (this.#draining) return
     this.#draining = true
     for (let i = 0; i < this.#queue.length; i++) {
-      const { taken, input } = this.#queue[i]!
+      const { taken, input, last } = this.#queue[i]!
       if (!taken.left) this.#handle(taken, input)
+      if (last) this.#leave(taken)
     }
     this.#queue = []
     this.#draining = false
     this.#arm()
+  }
+
+  #leave(taken: Taken): void {
+    taken.left = true
+    this.#deadlines.set(taken, undefined)
   }
 
   #handle(taken: Taken, input: unknown): void {
@@ -167,7 +177,7 @@ export class Driver {
     const now = this.#platform.clock.now()
     this.batch(() => {
       for (let taken = this.#deadlines.due(now); taken; taken = this.#deadlines.due(now)) {
-        this.#queue.push({ taken, input: taken.unit.tick })
+        this.#queue.push({ taken, input: taken.unit.tick, last: false })
       }
     })
     this.#arm()

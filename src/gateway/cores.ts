@@ -1,0 +1,21 @@
+// The protocol machines that an endpoint runs, by their contracts: the real ones, unless a test says otherwise.
+
+import type { IkePolicy } from '../ike/contract.ts'
+import { IkeCore } from '../ike/core.ts'
+import type { L2tpPolicy } from '../l2tp/contract.ts'
+import { L2tpCore } from '../l2tp/core.ts'
+import type { PppPolicy } from '../ppp/contract.ts'
+import { PppLink } from '../ppp/link.ts'
+import type { IkeMachine, L2tpMachine, PppMachine } from './endpoint.ts'
+
+export type Cores = {
+  ike(policy: IkePolicy): IkeMachine
+  l2tp(policy: L2tpPolicy): L2tpMachine
+  ppp(policy: PppPolicy): PppMachine
+}
+
+export const cores: Cores = {
+  ike: (policy) => new IkeCore(policy),
+  l2tp: (policy) => new L2tpCore(policy),
+  ppp: (policy) => new PppLink(policy),
+}

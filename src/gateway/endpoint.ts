@@ -1,0 +1,577 @@
+// One end of L2TP/IPsec, of either role: it wires IKE, L2TP and a PPP machine per call to the fast path, and keeps peers and calls.
+// What makes it a gateway or a client (who may come in, which address, what a session means) is its owner's: gateway.ts, connect.ts.
+//
+// A login walks: `ike` datagrams → IKE → `install` → the fast path → `installed` → `peerUp`; L2TP control through that SA → `callUp` →
+// `addSession` → a PPP machine, `up` → `verify` and `grant` of the owner → `network` → `configureSession`: packets flow, none of them here.
+// The end walks back from whichever layer ends first: PPP `finished` → hangUp; L2TP `callDown` → PPP `down`; IKE `peerGone` → both.
+
+import { isWeak } from '../algorithms/levels.ts'
+import { showEspProposal } from '../algorithms/proposals.ts'
+import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
+import type {
+  ClientKind,
+  IkeEffect,
+  IkeInput,
+  IkePolicy,
+  IkeSaId,
+  IkeSaStatus,
+  PeerGoneReason,
+  PeerId,
+  SaPair,
+} from '../ike/contract.ts'
+import type { IkeEvent } from '../ike/events.ts'
+import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus } from '../l2tp/contract.ts'
+import type { L2tpEvent } from '../l2tp/events.ts'
+import type { Change, FastPath, FastPathEvent, SessionCounters } from '../platform/fast-path.ts'
+import type { NetworkGrant, PppEffect, PppInput, PppLinkStatus, PppPolicy } from '../ppp/contract.ts'
+import type { PppEvent } from '../ppp/events.ts'
+import { type Path, sameEndpoint, showEndpoint } from '../wire/address.ts'
+import { printable } from '../wire/codec.ts'
+import type { Machine } from '../wire/machine.ts'
+import { Activity } from './activity.ts'
+import type { Cores } from './cores.ts'
+import { Driver, type Seat } from './driver.ts'
+import type { EventLog } from './event-log.ts'
+import type { Origin } from './events.ts'
+import type { Platform } from './platform.ts'
+
+export type IkeMachine = Machine<IkeInput, IkeEffect> & { status(): readonly IkeSaStatus[] }
+export type L2tpMachine = Machine<L2tpInput, L2tpEffect> & { status(): readonly L2tpTunnelStatus[] }
+export type PppMachine = Machine<PppInput, PppEffect> & { status(): PppLinkStatus }
+
+/** A remote host behind SA pairs. */
+export type Peer = {
+  readonly id: PeerId
+  path: Path
+  client: ClientKind
+  /** What protects it now: proposals as strings. */
+  ike: string
+  esp: string
+  weak: boolean
+  natted: boolean
+  readonly calls: Map<CallId, Call>
+}
+
+/** An L2TP call and the PPP link on it. */
+export type Call = {
+  readonly id: CallId
+  readonly peer: Peer
+  readonly hostName: string
+  readonly seat: Seat<PppInput>
+  readonly link: PppMachine
+  /** PPP said that nobody is there any more. */
+  silent: boolean
+  ended: boolean
+}
+
+export type Network = Extract<PppEffect, { readonly do: 'network' }>
+/** What the owner adds to what PPP agreed. */
+export type Admission = { readonly networks: readonly string[]; readonly anySource: boolean }
+/** Why a call is over, in words. */
+export type CallEnd = { readonly why: string; readonly byPeer: boolean }
+
+/** What an endpoint asks and tells whoever owns it. */
+export interface EndpointOwner {
+  pppPolicy(peer: Peer): PppPolicy
+  verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict>
+  grant(call: Call, user: string): NetworkGrant
+  /** PPP carries packets now, or carries more than before. */
+  network(call: Call, network: Network): Admission
+  counted(call: Call, counters: SessionCounters): void
+  /** An IPv4 packet to UDP port 67; the answer is one too, or none. */
+  dhcp(call: Call, packet: Uint8Array): Uint8Array | undefined
+  ended(call: Call, end: CallEnd): void
+  peerUp(peer: Peer, request: number | undefined): void
+  peerGone(peer: Peer, reason: PeerGoneReason): void
+  failed(request: number, reason: string): void
+}
+
+export type EndpointOptions = {
+  readonly platform: Platform
+  readonly cores: Cores
+  readonly events: EventLog
+  readonly fastPath: FastPath
+  readonly ikePolicy: IkePolicy
+  readonly l2tpPolicy: L2tpPolicy
+  readonly owner: EndpointOwner
+}
+
+/** Our own: liveness and counters are looked at once a second. */
+const activityMs = 1000
+
+export class Endpoint {
+  readonly driver: Driver
+  readonly #platform: Platform
+  readonly #cores: Cores
+  readonly #events: EventLog
+  readonly #fastPath: FastPath
+  readonly #owner: EndpointOwner
+  readonly #ike: IkeMachine
+  readonly #l2tp: L2tpMachine
+  readonly #ikeSeat: Seat<IkeInput>
+  readonly #l2tpSeat: Seat<L2tpInput>
+  readonly #peers = new Map<PeerId, Peer>()
+  readonly #calls = new Map<CallId, Call>()
+  readonly #sas = new Map<IkeSaId, { proposal: string; weak: boolean; natted: boolean }>()
+  readonly #applied = new Map<number, (failure: string | undefined) => void>()
+  readonly #activity = new Activity()
+  #jobs = 0
+  #polling: (() => void) | undefined
+  #closed = false
+
+  constructor({ platform, cores, events, fastPath, ikePolicy, l2tpPolicy, owner }: EndpointOptions) {
+    this.#platform = platform
+    this.#cores = cores
+    this.#events = events
+    this.#fastPath = fastPath
+    this.#owner = owner
+    this.driver = new Driver(platform, ({ machine, input, error }) => {
+      const { message, stack } = error instanceof Error ? error : new Error(String(error))
+      events.emit({ event: 'gateway.bug', machine, input, error: printable(message, 200), stack: stack ?? '' })
+    })
+    this.#ike = cores.ike(ikePolicy)
+    this.#l2tp = cores.l2tp(l2tpPolicy)
+    this.#ikeSeat = this.driver.seat<IkeInput, IkeEffect>({
+      name: 'ike',
+      machine: this.#ike,
+      tick: { on: 'tick' },
+      execute: (effect) => this.#onIke(effect),
+      broken: (input) => this.#ikeBroke(input),
+    })
+    this.#l2tpSeat = this.driver.seat<L2tpInput, L2tpEffect>({
+      name: 'l2tp',
+      machine: this.#l2tp,
+      tick: { on: 'tick' },
+      execute: (effect) => this.#onL2tp(effect),
+      broken: (input) => this.#l2tpBroke(input),
+    })
+    fastPath.listen((batch) =>
+      this.driver.batch(() => {
+        for (const event of batch) this.#onFastPath(event)
+      }),
+    )
+  }
+
+  get calls(): ReadonlyMap<CallId, Call> {
+    return this.#calls
+  }
+
+  get peers(): ReadonlyMap<PeerId, Peer> {
+    return this.#peers
+  }
+
+  ike(input: IkeInput): void {
+    this.#ikeSeat.send(input)
+  }
+
+  l2tp(input: L2tpInput): void {
+    this.#l2tpSeat.send(input)
+  }
+
+  ikeStatus(): readonly IkeSaStatus[] {
+    return this.#ike.status()
+  }
+
+  l2tpStatus(): readonly L2tpTunnelStatus[] {
+    return this.#l2tp.status()
+  }
+
+  /** Ends a call politely: LCP Terminate, then CDN. Its address carries nothing from now on. */
+  end(call: Call, why: string): void {
+    if (call.ended) return
+    this.#apply([{ do: 'configureSession', session: call.id, ...shut }], `to close session ${call.id}`)
+    call.seat.send({ on: 'close', reason: why })
+  }
+
+  /** Ends a call at once: CDN, without a word of PPP. */
+  hangUp(call: Call, why: string): void {
+    this.#finish(call, { why, byPeer: false })
+  }
+
+  /** Stops at once and says nothing; the fast path is the caller's. */
+  close(): void {
+    this.#closed = true
+    this.#polling?.()
+    this.driver.close()
+  }
+
+  /** What the log adds to an event of a peer or a call. */
+  originOf(peer: Peer | undefined, call?: Call): Origin {
+    return {
+      peer: peer && showEndpoint(peer.path.remote),
+      client: peer?.client,
+      user: call?.link.status().user,
+      address: call?.link.status().address,
+      session: call?.id,
+    }
+  }
+
+  // --- the fast path ---------------------------------------------------------------------------------------------------------------------
+
+  #onFastPath(event: FastPathEvent) {
+    switch (event.on) {
+      case 'applied': {
+        const back = this.#applied.get(event.job)
+        this.#applied.delete(event.job)
+        return back?.(event.failure && `${event.failure.message} (${event.failure.code})`)
+      }
+      case 'ike':
+        return this.#ikeSeat.send({ on: 'datagram', path: event.path, octets: event.octets })
+      case 'control':
+        if (this.#peers.has(event.peer)) this.#l2tpSeat.send(event)
+        return
+      case 'ppp':
+        return this.#calls
+          .get(event.session)
+          ?.seat.send({ on: 'frame', protocol: event.protocol, payload: event.payload })
+      case 'dhcp':
+        return this.#onDhcp(event.session, event.packet)
+      case 'strayData':
+        return this.#events.emit(
+          { event: 'data.stray', tunnel: event.tunnel, session: event.session },
+          this.originOf(this.#peers.get(event.peer)),
+        )
+      case 'unknownSpi':
+        return this.#events.emit({ event: 'spi.unknown', spi: event.spi }, { peer: showEndpoint(event.path.remote) })
+      case 'moved':
+      case 'pairUsed':
+      case 'sequenceLow':
+        return this.#ikeSeat.send(event)
+    }
+  }
+
+  #onDhcp(session: number, packet: Uint8Array): void {
+    const call = this.#calls.get(session)
+    if (!call || call.ended) return
+    const answer = this.#owner.dhcp(call, packet)
+    if (answer) this.#fastPath.sendPpp(session, 0x0021, answer)
+  }
+
+  /** Puts changes into force; a refusal is reported, and told to `back` where somebody waits. */
+  #apply(changes: readonly Change[], what: string, back?: (failure: string | undefined) => void): void {
+    const job = ++this.#jobs
+    this.#applied.set(job, (failure) => {
+      if (failure !== undefined && !this.#closed) {
+        this.#events.emit({ event: 'fastpath.refused', what, code: 'refused', message: failure })
+      }
+      back?.(failure)
+    })
+    this.#fastPath.apply(job, changes)
+  }
+
+  /** Once a second while there are peers: who was heard, what moved. */
+  #poll(): void {
+    if (this.#polling || this.#closed || this.#peers.size === 0) return
+    this.#polling = this.#platform.timers.after(activityMs, () => {
+      this.#polling = undefined
+      this.driver.batch(() => this.#look())
+      this.#poll()
+    })
+  }
+
+  #look(): void {
+    const moved = this.#activity.since(this.#fastPath.activity(), this.#platform.clock.now())
+    if (moved.pairs.length > 0) this.#ikeSeat.send({ on: 'heard', pairs: moved.pairs })
+    if (moved.peers.length > 0) this.#l2tpSeat.send({ on: 'heard', peers: moved.peers })
+    for (const { counters, inbound, user, wrongSource } of moved.sessions) {
+      const call = this.#calls.get(counters.session)
+      if (!call || call.ended) continue
+      this.#owner.counted(call, counters)
+      if (inbound || user) call.seat.send({ on: 'heard', inbound, user })
+      if (wrongSource > 0) {
+        this.#events.emit(
+          { event: 'session.wrong-source', session: call.id, packets: wrongSource },
+          this.originOf(call.peer, call),
+        )
+      }
+    }
+  }
+
+  // --- IKE -------------------------------------------------------------------------------------------------------------------------------
+
+  #onIke(effect: IkeEffect) {
+    switch (effect.do) {
+      case 'send':
+        return this.#fastPath.sendIke(effect.path, effect.octets)
+      case 'keepalive':
+        return this.#fastPath.sendKeepalive(effect.path)
+      case 'work':
+        return this.driver.job(
+          this.#ikeSeat,
+          () => this.#platform.work(effect.work),
+          (result): IkeInput => ({ on: 'done', job: effect.job, result }),
+          (error): IkeInput => ({ on: 'done', job: effect.job, result: { is: 'failed', reason: String(error) } }),
+        )
+      case 'install':
+        return this.#install(effect.job, effect.pair, effect.newPeer)
+      case 'use':
+        return this.#apply([{ ...effect, do: 'useOutbound' }], 'to use a new pair')
+      case 'remove':
+        this.#activity.forgetPair(effect.inboundSpi)
+        return this.#apply([{ ...effect, do: 'removePair' }], 'to remove a pair')
+      case 'move': {
+        const peer = this.#peers.get(effect.peer)
+        if (peer) peer.path = effect.path
+        return this.#apply([effect], 'to move a peer')
+      }
+      case 'peerUp':
+        return this.#peerUp(effect)
+      case 'peerGone':
+        return this.#peerGone(effect.peer, effect.reason)
+      case 'failed':
+        return this.#owner.failed(effect.request, effect.reason)
+      case 'report':
+        return this.#ikeReports(effect.event)
+    }
+  }
+
+  #ikeReports(event: IkeEvent): void {
+    if (event.event === 'ike.sa.established') {
+      this.#sas.set(event.sa, { proposal: event.proposal, weak: event.weak, natted: event.natted })
+    }
+    const peer = 'peer' in event && event.peer !== undefined ? this.#peers.get(event.peer) : undefined
+    this.#events.emit(event, this.originOf(peer))
+    if (event.event === 'ike.sa.closed') this.#sas.delete(event.sa)
+  }
+
+  #install(job: number, pair: SaPair, newPeer: boolean): void {
+    const { cipher, hash } = pair.proposal
+    const sa = this.#sas.get(pair.ikeSa)
+    const known = this.#peers.get(pair.peer)
+    const peer: Peer = known ?? {
+      id: pair.peer,
+      path: pair.path,
+      client: 'unknown',
+      ike: '',
+      esp: '',
+      weak: false,
+      natted: false,
+      calls: new Map(),
+    }
+    this.#peers.set(peer.id, peer)
+    const changes: Change[] = newPeer ? [{ do: 'addPeer', peer: pair.peer }] : []
+    changes.push({
+      do: 'addPair',
+      peer: pair.peer,
+      path: pair.path,
+      encapsulated: pair.encapsulated,
+      mode: pair.mode,
+      inbound: { ...pair.inbound, cipher, hash, esn: pair.esn },
+      outbound: { ...pair.outbound, cipher, hash, esn: pair.esn },
+      use: pair.use,
+      replayWindow: pair.replayWindow,
+      ...(pair.natOa ? { natOa: pair.natOa } : {}),
+    })
+    this.#apply(changes, `an ESP pair with ${showEndpoint(pair.path.remote)}`, (failure) => {
+      if (failure === undefined) {
+        peer.ike = sa?.proposal ?? peer.ike
+        peer.esp = showEspProposal(pair.proposal)
+        peer.weak = (sa?.weak ?? false) || isWeak(pair.proposal)
+        peer.natted = sa?.natted ?? pair.encapsulated
+      } else if (newPeer) {
+        this.#peers.delete(peer.id)
+      }
+      this.#ikeSeat.send(failure === undefined ? { on: 'installed', job } : { on: 'installed', job, failure })
+    })
+    for (const { cipherKey, integrityKey } of [pair.inbound, pair.outbound]) {
+      cipherKey.fill(0)
+      integrityKey.fill(0)
+    }
+    this.#poll()
+  }
+
+  #peerUp({ peer: id, request, path, client }: Extract<IkeEffect, { do: 'peerUp' }>): void {
+    const peer = this.#peers.get(id)
+    if (!peer) return
+    peer.path = path
+    peer.client = client
+    this.#owner.peerUp(peer, request)
+  }
+
+  #peerGone(id: PeerId, reason: PeerGoneReason): void {
+    const peer = this.#peers.get(id)
+    if (!peer) return
+    for (const call of [...peer.calls.values()])
+      this.#drop(call, { why: goneBecause[reason], byPeer: reason === 'deleted-by-peer' })
+    this.#l2tpSeat.send({ on: 'peerGone', peer: id })
+    this.#peers.delete(id)
+    this.#apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
+    this.#owner.peerGone(peer, reason)
+  }
+
+  /** A bug while IKE handled something of a peer: that peer goes, by Delete where IKE can still say it. */
+  #ikeBroke(input: IkeInput): void {
+    const ids = 'peer' in input ? [input.peer] : input.on === 'datagram' ? this.#peersAt(input.path) : []
+    for (const id of ids) {
+      if (input.on !== 'disconnect') this.#ikeSeat.send({ on: 'disconnect', peer: id, reason: 'a bug of ours' })
+      else this.#peerGone(id, 'disconnected')
+    }
+  }
+
+  #peersAt(path: Path): PeerId[] {
+    return [...this.#peers.values()]
+      .filter((peer) => sameEndpoint(peer.path.remote, path.remote))
+      .map((peer) => peer.id)
+  }
+
+  // --- L2TP ------------------------------------------------------------------------------------------------------------------------------
+
+  #onL2tp(effect: L2tpEffect) {
+    switch (effect.do) {
+      case 'send':
+        return this.#fastPath.sendControl(effect.peer, effect.localPort, effect.remotePort, effect.octets)
+      case 'callUp':
+        return this.#callUp(effect)
+      case 'callDown': {
+        const call = this.#calls.get(effect.call)
+        if (call) this.#drop(call, { why: effect.reason, byPeer: true })
+        return
+      }
+      case 'callFailed':
+        return this.#owner.failed(effect.request, effect.reason)
+      case 'idle':
+        return
+      case 'report':
+        return this.#l2tpReports(effect.event)
+    }
+  }
+
+  #l2tpReports(event: L2tpEvent): void {
+    const call = 'call' in event ? this.#calls.get(event.call) : undefined
+    this.#events.emit(event, this.originOf(this.#peers.get(event.peer), call))
+  }
+
+  #callUp(up: Extract<L2tpEffect, { do: 'callUp' }>): void {
+    const peer = this.#peers.get(up.peer)
+    if (!peer) {
+      this.#l2tpSeat.send({ on: 'hangUp', call: up.call, result: 2, error: 0, text: 'no such peer' })
+      return
+    }
+    const link = this.#cores.ppp(this.#owner.pppPolicy(peer))
+    const seat = this.driver.seat<PppInput, PppEffect>({
+      name: `ppp call ${up.call}`,
+      machine: link,
+      tick: { on: 'tick' },
+      execute: (effect) => this.#onPpp(call, effect),
+      broken: () => this.#finish(call, { why: 'a bug of ours', byPeer: false }),
+    })
+    const call: Call = { id: up.call, peer, hostName: up.peerHostName, seat, link, silent: false, ended: false }
+    this.#calls.set(call.id, call)
+    peer.calls.set(call.id, call)
+    const { local, remote, sequencing } = up
+    this.#apply(
+      [{ do: 'addSession', session: call.id, peer: peer.id, local, remote, sequencing }],
+      `session ${call.id}`,
+      (failure) => {
+        if (failure === undefined) seat.send({ on: 'up' })
+        else this.#finish(call, { why: failure, byPeer: false })
+      },
+    )
+  }
+
+  #l2tpBroke(input: L2tpInput): void {
+    const peer = 'peer' in input ? input.peer : input.on === 'hangUp' ? this.#calls.get(input.call)?.peer.id : undefined
+    if (peer !== undefined && input.on !== 'peerGone')
+      this.#ikeSeat.send({ on: 'disconnect', peer, reason: 'a bug of ours' })
+  }
+
+  // --- PPP -------------------------------------------------------------------------------------------------------------------------------
+
+  #onPpp(call: Call, effect: PppEffect) {
+    if (effect.do === 'report') return this.#pppReports(call, effect.event)
+    if (call.ended) return
+    switch (effect.do) {
+      case 'send':
+        return this.#fastPath.sendPpp(call.id, effect.protocol, effect.payload)
+      case 'verify':
+        return this.driver.job(
+          call.seat,
+          () => this.#owner.verify(call, effect.attempt),
+          (verdict): PppInput => ({ on: 'verdict', job: effect.job, verdict }),
+          (error): PppInput => ({
+            on: 'verdict',
+            job: effect.job,
+            verdict: {
+              is: 'refused',
+              error: 691,
+              retry: false,
+              why: `the password could not be checked: ${String(error)}`,
+            },
+          }),
+        )
+      case 'grant':
+        return call.seat.send({ on: 'grant', job: effect.job, grant: this.#owner.grant(call, effect.user) })
+      case 'network':
+        return this.#network(call, effect)
+      case 'finished':
+        return this.#finish(call, { why: effect.reason, byPeer: effect.byPeer })
+    }
+  }
+
+  #pppReports(call: Call, event: PppEvent): void {
+    if (event.event === 'ppp.peer.silent') call.silent = true
+    this.#events.emit(event, this.originOf(call.peer, call))
+  }
+
+  #network(call: Call, network: Network): void {
+    const { networks, anySource } = this.#owner.network(call, network)
+    this.#apply(
+      [
+        {
+          do: 'configureSession',
+          session: call.id,
+          acfc: network.acfc,
+          pfc: network.pfc,
+          mtu: network.mtu,
+          address: network.ipv4?.peers,
+          networks,
+          ...(anySource ? { anySource } : {}),
+          ...(network.ipv6 ? { interfaceId: network.ipv6.peers } : {}),
+        },
+      ],
+      `session ${call.id}`,
+    )
+  }
+
+  /** PPP is over: CDN, and where the host fell silent and carries nothing else, its SAs go too. */
+  #finish(call: Call, end: CallEnd): void {
+    if (call.ended) return
+    const { peer, silent } = call
+    this.#l2tpSeat.send({
+      on: 'hangUp',
+      call: call.id,
+      ...administrative,
+      text: end.byPeer ? '' : printable(end.why, 120),
+    })
+    this.#drop(call, end)
+    if (silent && peer.calls.size === 0) this.#ikeSeat.send({ on: 'disconnect', peer: peer.id, reason: 'silent' })
+  }
+
+  /** Takes a call away; L2TP knows already. */
+  #drop(call: Call, end: CallEnd): void {
+    if (call.ended) return
+    this.#look()
+    call.ended = true
+    this.#owner.ended(call, end)
+    this.#calls.delete(call.id)
+    call.peer.calls.delete(call.id)
+    this.#activity.forgetSession(call.id)
+    this.#apply([{ do: 'removeSession', session: call.id }], `to remove session ${call.id}`)
+    call.seat.leave({ on: 'down' })
+  }
+}
+
+/** CDN's result code 3: the call was ended for administrative reasons (RFC 2661 §4.4.2), as Windows itself says it. */
+const administrative = { result: 3, error: 0 } as const
+
+/** What a session is set to while it says goodbye: no packet passes. */
+const shut = { acfc: false, pfc: false, mtu: 1400, address: undefined, networks: [] } as const
+
+const goneBecause: Record<PeerGoneReason, string> = {
+  'deleted-by-peer': 'the client closed IPsec',
+  dead: 'the client is gone without a word (dead-peer detection)',
+  expired: 'the last ESP SA expired and no successor came',
+  disconnected: 'IPsec with the client was closed by us',
+  replaced: 'the same client came anew',
+  shutdown: 'the gateway stops',
+}

@@ -1,0 +1,246 @@
+// The gateway: the server's side of an endpoint, with users, pool, limits, what lies behind, reload, status and the goodbye.
+//
+// Start: fast path (ports, TUN), then the network behind it, then DNS; only then is it ready. Stop: LCP Terminate and CDN for every session,
+// StopCCN for every tunnel, Delete for every SA, then DNS, network and fast path are taken away in the reverse order.
+import { LocalUsers } from '../aaa/local-users.ts'
+import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { EventRecord, Status } from '../control/protocol.ts'
+import { answerInform } from '../dhcp/inform.ts'
+import type { PeerGoneReason } from '../ike/contract.ts'
+import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
+import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
+import { type Cores, cores as realCores } from './cores.ts'
+import {
+  type Admission,
+  type Call,
+  type CallEnd,
+  Endpoint,
+  type EndpointOwner,
+  type Network,
+  type Peer,
+} from './endpoint.ts'
+import { EventLog, type Occurrence } from './event-log.ts'
+import { farewell } from './farewell.ts'
+import type { DnsForwarding, Platform } from './platform.ts'
+import { cidr, dnsOf, ikePolicyOf, l2tpPolicyOf, networkPlanOf, pppPolicyOf, takesRestart, userOf } from './policies.ts'
+import { Sessions } from './sessions.ts'
+import { statusOf } from './status.ts'
+
+/** The running gateway, as its command and its control socket see it. */
+export type Gateway = {
+  readonly events: EventLog
+  /** Ports really bound. */
+  readonly ports: FastPath['ports']
+  status(): Status
+  /** Ends the sessions of a user, or the one with this inner address; how many there were. */
+  disconnect(target: string): number
+  /** Puts another configuration in force; sessions that it doesn't touch go on. */
+  reload(configuration: Configuration): Promise<void>
+  subscribe(receive: (record: EventRecord) => void): () => void
+  /** Says goodbye to everybody and takes everything away. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** Starts a gateway; resolves when it accepts clients. Fails with an Error whose message says what to do; then nothing is left behind. */
+export async function createGateway(
+  platform: Platform,
+  configuration: Configuration,
+  cores: Cores = realCores,
+): Promise<Gateway> {
+  const events = new EventLog(platform, platform.log)
+  const removed = await platform.network.recover()
+  if (removed.length > 0) events.emit({ event: 'network.leftovers.removed', what: removed })
+  const fastPath = await platform.openFastPath({
+    listen: configuration.listen,
+    ports: configuration.ports,
+    tunName: configuration.device,
+    tunAddress: undefined,
+    tunMtu: tunMtu,
+    workers: configuration.workers,
+    engine: configuration.engine,
+  })
+  const house = new House(platform, configuration, cores, events, fastPath)
+  try {
+    await house.open()
+  } catch (error) {
+    await house.abandon()
+    throw error
+  }
+  return house
+}
+
+/** Inner packets up to a client's MRU, 1,500 at most; what doesn't fit a session is answered by the fast path. */
+const tunMtu = 1500
+
+class House implements Gateway, EndpointOwner {
+  readonly events: EventLog
+  readonly #platform: Platform
+  readonly #fastPath: FastPath
+  readonly #endpoint: Endpoint
+  readonly #sessions: Sessions
+  readonly #users: LocalUsers
+  readonly #since: Date
+  #configuration: Configuration
+  #dns: DnsForwarding | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(platform: Platform, configuration: Configuration, cores: Cores, events: EventLog, fastPath: FastPath) {
+    this.#platform = platform
+    this.#configuration = configuration
+    this.events = events
+    this.#fastPath = fastPath
+    this.#since = platform.clock.date()
+    this.#users = new LocalUsers(configuration.users)
+    this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
+    this.#endpoint = new Endpoint({
+      platform,
+      cores,
+      events,
+      fastPath,
+      ikePolicy: ikePolicyOf(configuration),
+      l2tpPolicy: l2tpPolicyOf(configuration),
+      owner: this,
+    })
+  }
+
+  get ports(): FastPath['ports'] {
+    return this.#fastPath.ports
+  }
+
+  async open(): Promise<void> {
+    await this.#serve()
+    await this.#openDns()
+    const { ike, natt } = this.#fastPath.ports
+    const addresses = this.#configuration.listen.length > 0 ? this.#configuration.listen.join(', ') : 'every address'
+    this.events.emit({
+      event: 'gateway.ready',
+      dataplane: this.#fastPath.kind,
+      description: this.#fastPath.description,
+      listening: `${addresses}, UDP ${ike} and ${natt}`,
+    })
+  }
+
+  /** Undoes a start that failed. */
+  async abandon(): Promise<void> {
+    await this.#takeAway()
+    this.events.close()
+  }
+
+  status(): Status {
+    return statusOf({
+      configuration: this.#configuration,
+      fastPath: this.#fastPath,
+      endpoint: this.#endpoint,
+      sessions: this.#sessions,
+      events: this.events,
+      since: this.#since,
+      clock: this.#platform.clock,
+    })
+  }
+
+  disconnect(target: string): number {
+    return this.#sessions.disconnect(target)
+  }
+
+  async reload(configuration: Configuration): Promise<void> {
+    const before = this.#configuration
+    this.#configuration = configuration
+    this.#users.change(configuration.users)
+    this.#endpoint.ike({ on: 'policy', policy: ikePolicyOf(configuration) })
+    this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(configuration) })
+    const ended = this.#sessions.change(configuration)
+    await this.#serve()
+    if (before.remoteAccess.gatewayAddress !== configuration.remoteAccess.gatewayAddress) await this.#openDns()
+    this.events.emit({ event: 'gateway.reloaded', ended, later: takesRestart(before, configuration) })
+  }
+
+  subscribe(receive: (record: EventRecord) => void): () => void {
+    return this.events.subscribe(({ record }: Occurrence) => receive({ ...record, at: record.at.toISOString() }))
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#sayGoodbye()
+    return this.#stopping
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    this.events.emit({ event: 'gateway.stopping', sessions: this.#sessions.all.length })
+    await farewell(this.#endpoint, this.#platform.timers, 'the gateway stops')
+    await this.#takeAway()
+    this.events.emit({ event: 'gateway.stopped' })
+    this.events.close()
+  }
+
+  async #takeAway(): Promise<void> {
+    this.#endpoint.close()
+    await this.#dns?.close()
+    await this.#platform.network.clear()
+    await this.#fastPath.close()
+  }
+
+  async #serve(): Promise<void> {
+    const troubles = await this.#platform.network.serve(networkPlanOf(this.#configuration))
+    for (const why of troubles) this.events.emit({ event: 'network.trouble', what: 'what lies behind', why })
+  }
+
+  async #openDns(): Promise<void> {
+    const { gatewayAddress } = this.#configuration.remoteAccess
+    await this.#dns?.close()
+    this.#dns = undefined
+    try {
+      this.#dns = await this.#platform.forwardDns?.(gatewayAddress)
+    } catch (error) {
+      this.events.emit({ event: 'network.trouble', what: `DNS at ${gatewayAddress}`, why: (error as Error).message })
+    }
+  }
+
+  // --- what the endpoint asks ------------------------------------------------------------------------------------------------------------
+
+  pppPolicy(peer: Peer): PppPolicy {
+    return pppPolicyOf(this.#configuration, peer.client)
+  }
+
+  verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict> {
+    return this.#users.verify(attempt, call.peer.path.remote.address)
+  }
+
+  grant(call: Call, user: string): NetworkGrant {
+    return this.#sessions.grant(call, user)
+  }
+
+  network(call: Call, network: Network): Admission {
+    const session = this.#sessions.opened(call, network)
+    const networks = session ? (userOf(this.#configuration, session.user)?.networks ?? []) : []
+    return { networks: networks.map(cidr), anySource: false }
+  }
+
+  counted(call: Call, counters: SessionCounters): void {
+    this.#sessions.counted(call, counters)
+  }
+
+  dhcp(call: Call, packet: Uint8Array): Uint8Array | undefined {
+    const session = this.#sessions.of(call)
+    const { remoteAccess } = this.#configuration
+    return (
+      session &&
+      answerInform(packet, {
+        client: session.address,
+        server: remoteAccess.gatewayAddress,
+        dns: dnsOf(this.#configuration),
+        domain: remoteAccess.domain,
+        routes: remoteAccess.routes,
+      })
+    )
+  }
+
+  ended(call: Call, end: CallEnd): void {
+    this.#sessions.ended(call, end)
+  }
+
+  peerUp(_peer: Peer): void {}
+
+  peerGone(_peer: Peer, _reason: PeerGoneReason): void {}
+
+  failed(_request: number, _reason: string): void {}
+}

@@ -1,0 +1,24 @@
+// What a gateway or a client needs of the outside, as interfaces: the composition root passes the machine's own, tests pass fakes.
+import type { Work, WorkResult } from '../ike/contract.ts'
+import type { Clock, Timers } from '../platform/clock.ts'
+import type { FastPath, FastPathOptions } from '../platform/fast-path.ts'
+import type { Log } from '../platform/log.ts'
+import type { Network } from '../platform/network.ts'
+import type { Random } from '../wire/machine.ts'
+
+/** Answers DNS at an inner address for clients. */
+export type DnsForwarding = { readonly close: () => Promise<void> }
+
+export type Platform = {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: Log
+  /** Diffie-Hellman, off the main thread. */
+  readonly work: (work: Work) => Promise<WorkResult>
+  /** Fails with an Error whose message says what to do: a busy port, no /dev/net/tun, a missing capability. */
+  readonly openFastPath: (options: FastPathOptions) => Promise<FastPath>
+  readonly network: Network
+  /** Forwards questions that come to the address, UDP and TCP port 53, to the machine's own resolvers. Undefined: no DNS here. */
+  readonly forwardDns: ((address: string) => Promise<DnsForwarding>) | undefined
+}

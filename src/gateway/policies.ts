@@ -1,0 +1,123 @@
+// What the configuration means to each layer: policies for IKE, L2TP and PPP, the plan of the pool and of the network behind.
+import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
+import type { Configuration, Network, UserEntry } from '../config/configuration.ts'
+import type { ClientKind, IkePolicy } from '../ike/contract.ts'
+import type { L2tpPolicy } from '../l2tp/contract.ts'
+import type { GatewayPlan } from '../platform/network.ts'
+import type { PppPolicy } from '../ppp/contract.ts'
+import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import type { PoolPlan } from './pool.ts'
+
+/**
+ * Our own: when somebody quiet is asked for a sign, so that he is known to be gone within `seconds` in all: asked after a third, then three
+ * times a sixth apart. What is left, a sixth, covers the second's grain of the activity and a lost answer.
+ */
+export function patience(seconds: number): { idleSeconds: number; intervalSeconds: number; tries: number } {
+  return {
+    idleSeconds: Math.max(2, Math.floor(seconds / 3)),
+    intervalSeconds: Math.max(1, Math.floor(seconds / 6)),
+    tries: 3,
+  }
+}
+
+export function ikePolicyOf({ remoteAccess, publicAddress, security, ports }: Configuration): IkePolicy {
+  return {
+    ike: remoteAccess.ike,
+    esp: remoteAccess.esp,
+    pfsGroups: proposalsFor(security).pfsGroups,
+    requirePfs: remoteAccess.requirePfs,
+    preSharedKeys: [{ peer: 'any', key: remoteAccess.preSharedKey }],
+    lifetimes: remoteAccess.lifetimes,
+    replayWindow: remoteAccess.replayWindow,
+    publicAddress,
+    ports,
+    dpd: { ...patience(remoteAccess.deadPeerSeconds), dozing: patience(remoteAccess.deadPeerSecondsAndroid) },
+    // RFC 3948 §4's default.
+    keepaliveSeconds: 20,
+    halfOpen: remoteAccess.halfOpen,
+    disabled: disabledAt(security),
+  }
+}
+
+export function l2tpPolicyOf({ hostname, remoteAccess }: Configuration): L2tpPolicy {
+  return {
+    hostName: hostname,
+    secret: remoteAccess.tunnelSecret,
+    portLimit: remoteAccess.portLimit,
+    receiveWindow: 8,
+    // PPP echo and dead-peer detection find who is gone, each at its client's pace; a HELLO that a dozing Android doesn't answer must not.
+    helloSeconds: Math.max(remoteAccess.deadPeerSeconds, remoteAccess.deadPeerSecondsAndroid),
+    retransmit: { firstMs: 1000, capMs: 8000, tries: 6 },
+    hideAvps: false,
+  }
+}
+
+export function pppPolicyOf({ hostname, remoteAccess }: Configuration, client: ClientKind): PppPolicy {
+  const seconds = client === 'android' ? remoteAccess.deadPeerSecondsAndroid : remoteAccess.deadPeerSeconds
+  return {
+    role: 'server',
+    authentication: remoteAccess.authentication,
+    name: hostname,
+    credentials: undefined,
+    mru: remoteAccess.mru,
+    echo: patience(seconds),
+    // RFC 1661 §4.6's defaults.
+    restart: { ms: 3000, maxConfigure: 10, maxTerminate: 2, maxFailure: 5 },
+    // People type: a wrong password may be corrected twice on one link.
+    authSeconds: 60,
+    authTries: 3,
+    ipv6: false,
+  }
+}
+
+export function poolPlanOf({ remoteAccess, users }: Configuration): PoolPlan {
+  return {
+    ranges: remoteAccess.pool,
+    excluded: [remoteAccess.gatewayAddress],
+    fixed: new Map(users.flatMap(({ name, address }) => (address === undefined ? [] : [[name, address] as const]))),
+  }
+}
+
+export function networkPlanOf({ remoteAccess, device, users }: Configuration): GatewayPlan {
+  const outside = users.flatMap(({ address }) =>
+    address !== undefined && !inPool(remoteAccess.pool, address) ? [address] : [],
+  )
+  return {
+    device,
+    gatewayAddress: remoteAccess.gatewayAddress,
+    clients: [
+      ...remoteAccess.pool.map(({ first, last }) => ({ first: ipv4FromNumber(first), last: ipv4FromNumber(last) })),
+      ...outside.map((address) => ({ first: address, last: address })),
+    ],
+    clientNetworks: users.flatMap(({ networks }) => networks.map(cidr)),
+    forwarding: remoteAccess.forwarding,
+    internet: remoteAccess.internet,
+    localNetworks: [...remoteAccess.localNetworks, ...remoteAccess.routes].map(cidr),
+    clientToClient: remoteAccess.clientToClient,
+    gatewayServices: remoteAccess.gatewayServices,
+  }
+}
+
+/** DNS servers that clients are told: those configured, else the gateway's own address, where questions are forwarded. */
+export function dnsOf({ remoteAccess }: Configuration): readonly string[] {
+  return remoteAccess.dns.length > 0 ? remoteAccess.dns : [remoteAccess.gatewayAddress]
+}
+
+export function cidr({ address, prefix }: Network): string {
+  return `${address}/${prefix}`
+}
+
+function inPool(pool: Configuration['remoteAccess']['pool'], address: string): boolean {
+  const value = ipv4Number(address)!
+  return pool.some(({ first, last }) => value >= first && value <= last)
+}
+
+/** What a change of configuration cannot do to a running gateway. */
+export function takesRestart(before: Configuration, after: Configuration): string[] {
+  const keys = ['dataplane', 'listen', 'ports', 'device', 'engine', 'workers'] as const
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+}
+
+export function userOf({ users }: Configuration, name: string): UserEntry | undefined {
+  return users.find((user) => user.name === name)
+}
