@@ -1,0 +1,40 @@
+// This machine, as the gateway and the client see it: the one place where the Linux implementations are put together.
+import process from 'node:process'
+import { runWork } from '../crypto/dh.ts'
+import type { Platform } from '../gateway/platform.ts'
+import { forwardDns } from '../platform/dns-forwarder.ts'
+import { LinuxNetwork } from '../platform/linux/network.ts'
+import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
+import { jsonLog, type Log, plainLog } from '../platform/log.ts'
+import type { Store } from '../platform/store.ts'
+import { openUserland } from '../platform/userland.ts'
+import { UsageError } from './arguments.ts'
+import { adviceFor } from './open-advice.ts'
+
+/** The log on stderr in the form that `--log` asks for. */
+export function logTo(form: string | undefined): Log {
+  const write = (line: string) => void process.stderr.write(line)
+  if (form === undefined || form === 'text') return plainLog(write)
+  if (form === 'json') return jsonLog(write)
+  throw new UsageError(`--log ${form}: text or json is right`)
+}
+
+/** The machine; `store` keeps the journal by which a killed daemon's traces are removed. */
+export function linuxPlatform(log: Log, store: Store | undefined): Platform {
+  return {
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    log,
+    work: runWork,
+    openFastPath: async (options) => {
+      try {
+        return openUserland(options)
+      } catch (error) {
+        throw new Error(adviceFor(error as Error), { cause: error })
+      }
+    },
+    network: new LinuxNetwork({ store }),
+    forwardDns,
+  }
+}

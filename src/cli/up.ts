@@ -1,0 +1,87 @@
+// `gatehouse up`: the composition root of the gateway. State folder and lock, then the machine, then the gateway, then the control socket;
+// signals end it or make it read its configuration again.
+import { realpathSync } from 'node:fs'
+import process from 'node:process'
+import type { Configuration } from '../config/configuration.ts'
+import { createGateway, type Gateway } from '../gateway/gateway.ts'
+import { serveControl } from '../platform/control-server.ts'
+import type { Log } from '../platform/log.ts'
+import { openStore } from '../platform/store.ts'
+import { command, parse, stateFolder, UsageError } from './arguments.ts'
+import { linuxPlatform, logTo } from './linux-platform.ts'
+import { loadConfiguration, permissionWarning, showFault } from './load.ts'
+
+export function run(args: readonly string[]): Promise<number> {
+  return command('up', async () => {
+    const { values } = parse({
+      args: [...args],
+      options: { config: { type: 'string' }, state: { type: 'string' }, log: { type: 'string' } },
+    })
+    if (values.config === undefined) throw new UsageError('a configuration is needed: gatehouse up --config FILE')
+    return serve({ config: values.config, state: stateFolder(values.state), log: logTo(values.log) })
+  })
+}
+
+export type ServeOptions = {
+  readonly config: string
+  readonly state: string
+  readonly log: Log
+  /** Called once when clients are accepted. */
+  readonly ready?: (gateway: Gateway, configuration: Configuration) => Promise<void>
+}
+
+/** Runs a gateway until a signal or the control socket ends it; resolves to the exit code. */
+export async function serve({ config, state, log, ready }: ServeOptions): Promise<number> {
+  const outcome = loadConfiguration(config)
+  if (outcome.is === 'faulty') {
+    for (const fault of outcome.faults) process.stderr.write(`${showFault(config, fault)}\n`)
+    return 2
+  }
+  const open = permissionWarning(config)
+  if (open) process.stderr.write(`${open}\n`)
+  for (const warning of outcome.warnings) process.stderr.write(`${showFault(config, warning)}\n`)
+  const { configuration } = outcome
+
+  const store = openStore(state)
+  store.lock()
+  // Signals count from here on: one that comes during the start ends the gateway as soon as it is up.
+  const end = Promise.withResolvers<void>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.resolve())
+  try {
+    const gateway = await createGateway(linuxPlatform(log, store), configuration)
+    const reload = () => reloadFrom(config, gateway)
+    const onHangup = () => void reload().catch(() => undefined)
+    process.on('SIGHUP', onHangup)
+    const control = await serveControl(store, {
+      status: () => gateway.status(),
+      disconnect: (target) => gateway.disconnect(target),
+      reload,
+      stop: () => end.resolve(),
+      subscribe: (receive) => gateway.subscribe(receive),
+    })
+    const { ike, natt } = gateway.ports
+    const addresses = configuration.listen.length > 0 ? configuration.listen.join(' ') : 'every address'
+    process.stdout.write(`ready: ${addresses}, UDP ${ike} and ${natt}; ${gateway.status().description}\n`)
+    await ready?.(gateway, configuration)
+    await end.promise
+    process.off('SIGHUP', onHangup)
+    await control.close()
+    await gateway.stop()
+    return 0
+  } finally {
+    store.unlock()
+  }
+}
+
+/** Reads the configuration again. A faulty one is said in the log and by the rejection; the running one stays. */
+async function reloadFrom(config: string, gateway: Gateway): Promise<void> {
+  try {
+    const outcome = loadConfiguration(realpathSync(config))
+    if (outcome.is === 'faulty') throw new Error(outcome.faults.map((fault) => showFault(config, fault)).join('; '))
+    await gateway.reload(outcome.configuration)
+  } catch (error) {
+    const why = `the running configuration stays: ${(error as Error).message}`
+    gateway.events.emit({ event: 'gateway.reload.refused', why })
+    throw new Error(why)
+  }
+}
