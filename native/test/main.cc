@@ -4,6 +4,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <mutex>
 
 #include "test/test.h"
 
@@ -36,6 +37,8 @@ std::vector<Test>& tests() {
 }
 
 void fail(const char* file, int line, const std::string& what) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
   // A test that fails in a loop shows its first failures only.
   auto& failures = current().failures;
   if (failures.size() < 5) failures.push_back(std::string(file) + ":" + std::to_string(line) + ": " + what);

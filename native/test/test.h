@@ -21,7 +21,7 @@ struct Registration {
   Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
 };
 
-/// Notes a failure of the running test; it goes on.
+/// Notes a failure of the running test; it goes on. From any thread.
 void fail(const char* file, int line, const std::string& what);
 
 /// Where a captures folder is beside the checkout, or empty.
