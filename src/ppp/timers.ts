@@ -1,0 +1,36 @@
+// A handful of named deadlines.
+import type { Instant } from '../wire/machine.ts'
+
+export class Timers<Name extends string> {
+  readonly #due: Map<Name, Instant> = new Map()
+
+  get deadline(): Instant | undefined {
+    return this.#due.size === 0 ? undefined : Math.min(...this.#due.values())
+  }
+
+  set(name: Name, at: Instant): void {
+    this.#due.set(name, at)
+  }
+
+  has(name: Name): boolean {
+    return this.#due.has(name)
+  }
+
+  clear(...names: Name[]): void {
+    for (const name of names) this.#due.delete(name)
+  }
+
+  clearAll(): void {
+    this.#due.clear()
+  }
+
+  /** Takes out one that is due, or undefined. */
+  take(now: Instant): Name | undefined {
+    for (const [name, at] of this.#due) {
+      if (at > now) continue
+      this.#due.delete(name)
+      return name
+    }
+    return undefined
+  }
+}
