@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Guest } from './guest.ts'
 import { type Host, retransSegs, type Transfer } from './host.ts'
-import { addresses } from './network.ts'
+import { addresses, type Network } from './network.ts'
 import { pppOptions, swanctlConf, whackConf, xl2tpdClientConf } from './peer-files.ts'
-import type { Output } from './run.ts'
+import { type Output, until } from './run.ts'
 
 export type Auth = 'pap' | 'chap' | 'mschap' | 'mschapv2'
 
@@ -25,6 +25,8 @@ export type Dial = {
   /** How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20). */
   patience?: { ike?: number; ppp?: number }
 }
+
+export type Load = { again: number; mbitUp: number; mbitDown: number }
 
 export type Session = { iface: string; address: string; peer: string; dns: string[] }
 
@@ -135,6 +137,38 @@ export class Client {
   /** TCP segments that the guest had to send again since it booted. */
   async retransmissions(): Promise<number> {
     return retransSegs(await this.guest.must('nstat -asz TcpRetransSegs'))
+  }
+
+  /** The ids that the server gave to this client's L2TP tunnel and session, and the client's `own` of the tunnel, as xl2tpd logged them. */
+  async l2tpIds(): Promise<{ tunnel: number; session: number; own: number }> {
+    const log = await this.guest.must('cat /run/xl2tpd.log')
+    const [, own, tunnel] = /Connection established to .* Local: (\d+), Remote: (\d+)/.exec(log) ?? []
+    const session = /Call established with .* Remote: (\d+)/.exec(log)?.[1]
+    if (own === undefined || tunnel === undefined || session === undefined)
+      throw new Error(`no ids in xl2tpd's log:\n${log}`)
+    return { tunnel: Number(tunnel), session: Number(session), own: Number(own) }
+  }
+
+  /** Puts a steady load of `mbit` Mbit/s on the tunnel in both directions for `seconds`; answers the segments sent again at both ends. */
+  async load(
+    network: Network,
+    { seconds, mbit, port }: { seconds: number; mbit: number; port: number },
+  ): Promise<Load> {
+    const server = network.exec('inside', ['iperf3', '-s', '-1', '-p', `${port}`], { timeoutMs: (seconds + 30) * 1000 })
+    await until(`iperf3 to listen on ${port}`, async () =>
+      (await network.mustExec('inside', ['ss', '-lnt'])).includes(`:${port} `),
+    )
+    const command = `iperf3 -c ${addresses.inside} -p ${port} -t ${seconds} -b ${mbit}M --bidir -J --connect-timeout 5000`
+    const { stdout } = await this.guest.sh(command, { timeoutMs: (seconds + 30) * 1000 })
+    await server
+    const { end, error } = JSON.parse(stdout)
+    if (error !== undefined || end?.sum_sent === undefined)
+      throw new Error(`iperf3 in ${this.name}: ${error ?? stdout}`)
+    return {
+      again: end.sum_sent.retransmits + end.sum_sent_bidir_reverse.retransmits,
+      mbitUp: end.sum_received.bits_per_second / 1e6,
+      mbitDown: end.sum_received_bidir_reverse.bits_per_second / 1e6,
+    }
   }
 
   /** What charon or pluto, xl2tpd and pppd logged last. */

@@ -1,0 +1,46 @@
+// The other direction: the gateway's own lifetimes are 30 s, and a foreign client follows.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Client } from './lab/client.ts'
+import type { Gateway } from './lab/gateway.ts'
+import { type Lab, openLab } from './lab/lab.ts'
+import { addresses, behindNat } from './lab/network.ts'
+import { interop } from './lab/suite.ts'
+import { dial, generous } from './settings.ts'
+
+interop('renewed by the gateway', () => {
+  let lab: Lab
+  let gateway: Gateway
+  const clients: Client[] = []
+
+  beforeAll(async () => {
+    lab = await openLab()
+    clients.push(
+      ...(await Promise.all([lab.client('alice', 'strongswan', behindNat(11)), lab.client('bob', 'libreswan', 12)])),
+    )
+    gateway = await lab.gateway({ ...generous, more: { lifetimes: { ike: '30s', esp: '30s' } } })
+  })
+  afterAll(() => lab?.close())
+
+  test('a strongSwan behind a NAT and a libreswan without stay connected, and their data arrives', {
+    timeout: 200_000,
+  }, async () => {
+    for (const client of clients) await client.connect(dial(client.name))
+    const before = await Promise.all(clients.map((client) => gateway.session(client.name)))
+    const loads = await Promise.all(
+      clients.map((client, index) => client.load(lab.network, { seconds: 100, mbit: 20, port: 5201 + index })),
+    )
+    for (const [index, client] of clients.entries()) {
+      expect(await client.up()).toBe(true)
+      expect(await client.ping(addresses.inside)).toBe(3)
+      const { address, since } = before[index] as (typeof before)[number]
+      expect(await gateway.session(client.name)).toMatchObject({ address, since })
+      const load = loads[index] as (typeof loads)[number]
+      expect(Math.min(load.mbitUp, load.mbitDown)).toBeGreaterThan(18)
+      expect(load.again).toBeLessThanOrEqual(20)
+    }
+    const charon = await (clients[0] as Client).guest.must('cat /run/charon.log')
+    expect(charon.match(/CHILD_SA l2tp\{\d+\} established/g)?.length ?? 0).toBeGreaterThanOrEqual(3)
+    for (const client of clients) await client.disconnect()
+    await gateway.empty()
+  })
+})
