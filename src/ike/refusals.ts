@@ -108,7 +108,7 @@ function keyExchangeRefusal({ shown, group }: EspTransform): Refused {
 function groupRefusal(policy: EspChoicePolicy, { group, shown }: EspTransform, theirs: string): Refused {
   if (group === undefined)
     return proposalRefusal(
-      `the peer's proposal ${shown} has no PFS and this gateway requires it: set requirePfs to false, or PFS with ${list(policy.pfsGroups)} on the client`,
+      `the peer’s proposal ${shown} has no PFS and this gateway requires it: set requirePfs to false, or PFS with ${list(policy.pfsGroups)} on the client`,
     )
   const off = policy.disabled.find(({ proposalPart }) => proposalPart === group)
   const change = off ? `“${off.setting}” would allow it` : `choose ${list(policy.pfsGroups)} on the client`
@@ -142,7 +142,7 @@ function nearestOf(
 function advice(nearest: Nearest | undefined, key: 'ike' | 'esp', ours: readonly string[]): string {
   if (!nearest) return `none of them is known here; this gateway accepts ${list(ours)}`
   if (nearest.off.length === 0)
-    return `${nearest.shown} is not in this gateway's list: add it under “${key}”, or choose ${list(ours)} on the client`
+    return `${nearest.shown} is not in this gateway’s list: add it under “${key}”, or choose ${list(ours)} on the client`
   const parts = list(nearest.off.map(({ proposalPart }) => proposalPart))
   const verb = nearest.off.length === 1 ? 'is' : 'are'
   const settings = nearest.settings.map((setting) => `“${setting}”`).join(' and ')

@@ -1,0 +1,61 @@
+// Dead-peer detection (RFC 3706): a peer from which nothing was heard for a while is asked, and after some unanswered questions it is dead. Any
+// authentic message or packet counts as life, so a busy peer is never asked.
+import { type Instant, jittered } from '../wire/machine.ts'
+import type { ClientKind } from './contract.ts'
+import { inform } from './exchanges/informational.ts'
+import { endPeer } from './peers.ts'
+import { dropSa, standingSa } from './sa.ts'
+import type { IkeSa, Peer } from './state.ts'
+import { arm, policyOf, report, type Turn } from './turn.ts'
+import { deadPeerProbe } from './wire/notifications.ts'
+
+function figures(turn: Turn, client: ClientKind) {
+  const { dpd } = policyOf(turn)
+  return client === 'android' && dpd.dozing ? dpd.dozing : dpd
+}
+
+/** The peer is there; its clock starts anew. The timer is left alone: it looks when it is due. */
+export function heardFrom(peer: Peer, at: Instant): void {
+  peer.heardAt = Math.max(peer.heardAt, at)
+  peer.probe = undefined
+}
+
+/** An authentic message came on this ISAKMP SA. */
+export function alive(turn: Turn, sa: IkeSa): void {
+  const peer = turn.state.peers.get(sa.peer ?? -1)
+  if (peer) heardFrom(peer, turn.now)
+}
+
+export function armProbe(turn: Turn, peer: Peer): void {
+  const { idleSeconds } = figures(turn, peer.client)
+  if (idleSeconds > 0) arm(turn, `probe ${peer.id}`, peer.heardAt + jittered(turn.random, idleSeconds * 1000, 0.05))
+}
+
+/** The timer is due: the peer was heard in the meantime, or is asked, or is dead. */
+export function probeDue(turn: Turn, peer: Peer): void {
+  const { idleSeconds, intervalSeconds, tries } = figures(turn, peer.client)
+  const sa = standingSa(turn, peer)
+  // A peer that does not speak DPD, or has no ISAKMP SA now, can't be asked: L2TP's HELLO and the lifetimes see to it.
+  if (!sa?.dpd || peer.heardAt + idleSeconds * 950 > turn.now) return armAgain(turn, peer, idleSeconds)
+  const probe = peer.probe ?? { sequence: turn.random.octets(4).reduce((n, o) => n * 256 + o, 0) >>> 1, sent: 0 }
+  if (probe.sent >= tries) return die(turn, peer)
+  inform(turn, sa, [deadPeerProbe(sa.cookies, (probe.sequence + probe.sent) >>> 0, false)])
+  peer.probe = { sequence: probe.sequence, sent: probe.sent + 1 }
+  arm(turn, `probe ${peer.id}`, turn.now + intervalSeconds * 1000)
+}
+
+function armAgain(turn: Turn, peer: Peer, idleSeconds: number): void {
+  const wanted = peer.heardAt + jittered(turn.random, idleSeconds * 1000, 0.05)
+  arm(turn, `probe ${peer.id}`, Math.max(wanted, turn.now + 1000))
+}
+
+function die(turn: Turn, peer: Peer): void {
+  const quietSeconds = Math.round((turn.now - peer.heardAt) / 1000)
+  report(turn, { event: 'ike.peer.dead', path: peer.path, peer: peer.id, quietSeconds })
+  const sas = [...peer.sas]
+  endPeer(turn, peer, 'dead')
+  for (const id of sas) {
+    const sa = turn.state.sas.get(id)
+    if (sa) dropSa(turn, sa, `the peer answered nothing for ${quietSeconds} s`)
+  }
+}

@@ -1,0 +1,270 @@
+// Main mode, responder (RFC 2409 §5.4). The walk: (1) MM1 chooses a proposal and answers it; (2) MM3 brings the peer's public value, the work goes
+// out; (3) its result answers with ours; (4) MM5 comes sealed, the pre-shared key shows itself right or wrong; (5) MM6 proves us.
+
+import type { Group } from '../../algorithms/algorithms.ts'
+import { ciphers } from '../../algorithms/registry.ts'
+import { sameSecret } from '../../crypto/constant-time.ts'
+import { publicValueFault } from '../../crypto/dh.ts'
+import { WireError } from '../../wire/errors.ts'
+import type { WorkResult } from '../contract.ts'
+import { fingerprint, vendorNames } from '../fingerprint.ts'
+import * as halfOpen from '../half-open.ts'
+import { addressId, ownAddress } from '../identity.ts'
+import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
+import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
+import { all, breach, only, required } from '../message-rules.ts'
+import { chooseNatMethod, detectNat, natDPayloads, natMethods } from '../nat.ts'
+import { notifyInClear } from '../notify.ts'
+import { preSharedKeysFor } from '../pre-shared-keys.ts'
+import { selectIke } from '../proposals.ts'
+import { remember } from '../retransmit.ts'
+import { advance, createSa, dropSa, newCookie } from '../sa.ts'
+import type { Exchanged, IkeSa, Phase1, Phase1Work } from '../state.ts'
+import { policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../turn.ts'
+import type { Chain } from '../wire/chain.ts'
+import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
+import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
+import { vendorOctets } from '../wire/vendor-ids.ts'
+import { responderLifetime } from './informational.ts'
+import { establish, giveUp, natContext, nonceFits, nonceOctets, seenBy, spoils } from './phase1.ts'
+
+/** (1) A first message. Nothing is kept unless it can be answered. */
+export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain): void {
+  const { path, header, octets } = received
+  const wrong = breach('MM1', payloads)
+  if (wrong) return reportInvalid(turn, path, wrong)
+  const client = fingerprint(payloads)
+  const { initiatorCookie } = header
+  const chosen = selectIke(policyOf(turn), required(payloads, 'SA'))
+  if (chosen.is === 'refused') {
+    refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
+    return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, chosen.notify)
+  }
+  if (preSharedKeysFor(policyOf(turn), path.remote.address).length === 0) {
+    const why = `no pre-shared key is configured for ${path.remote.address}: add one for its address, or one for any peer`
+    refuse(turn, { path, client }, 'pre-shared key', why, seenBy(client, 789))
+    return notifyInClear(
+      turn,
+      path,
+      { initiatorCookie, responderCookie: newCookie(turn) },
+      notifyType['NO-PROPOSAL-CHOSEN'],
+    )
+  }
+  if (!admit(turn, received)) return
+  const agreed = {
+    proposal: chosen.proposal,
+    saiB: required(payloads, 'SA').body.slice(),
+    lifeSeconds: chosen.lifetime.seconds,
+    lifeKilobytes: chosen.lifetime.kilobytes,
+  }
+  const cookies = { initiatorCookie: initiatorCookie.slice(), responderCookie: newCookie(turn) }
+  const sa = createSa(turn, { role: 'responder', path, cookies, client, phase1: { is: 'awaiting MM3', agreed } })
+  const vendors = vendorNames(payloads)
+  sa.natMethod = chooseNatMethod(vendors)
+  sa.dpd = vendors.includes('DPD')
+  const answer = [chosen.answer, ...vendorIds(sa)]
+  reply(turn, sa, octets, clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, answer))
+}
+
+function admit(turn: Turn, { path }: Received): boolean {
+  const admission = halfOpen.admission(turn, path)
+  if (admission.is === 'dropped') {
+    halfOpen.reportDropped(turn, path, admission.limit)
+    return false
+  }
+  const evicted = turn.state.sas.get(admission.inPlaceOf ?? -1)
+  if (evicted) {
+    halfOpen.reportDropped(turn, evicted.path, 'total')
+    dropSa(turn, evicted, 'its place was needed')
+  }
+  return true
+}
+
+// Only what the peer itself announced is answered: a Windows update once refused gateways for their vendor ids.
+function vendorIds(sa: IkeSa): readonly Payload[] {
+  return [
+    ...(sa.natMethod ? [vidPayload(vendorOctets(natMethods[sa.natMethod].vendor))] : []),
+    ...(sa.dpd ? [vidPayload(vendorOctets('DPD'))] : []),
+    ...(sa.client === 'gatehouse' ? [vidPayload(vendorOctets('Gatehouse'))] : []),
+  ]
+}
+
+function reply(turn: Turn, sa: IkeSa, received: Uint8Array, octets: Uint8Array): void {
+  remember(turn, sa, received, octets)
+  send(turn, sa.path, octets)
+}
+
+/** (2) The peer's public value and nonce. */
+export function receiveMM3(
+  turn: Turn,
+  sa: IkeSa,
+  phase1: Phase1 & { is: 'awaiting MM3' },
+  received: Received,
+  { payloads }: Chain,
+): void {
+  const wrong = breach('MM3', payloads) ?? nonceFault(payloads)
+  if (wrong) return reportInvalid(turn, received.path, wrong)
+  const { agreed } = phase1
+  const { publicValue } = required(payloads, 'KE')
+  const fault = publicValueFault(agreed.proposal.group, publicValue)
+  if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault), seenBy(sa.client, 789))
+  const context = natContext(turn, sa, agreed)
+  if (context) {
+    const found = detectNat(context, all(payloads, 'NAT-D'))
+    sa.peerBehindNat = found.peerBehindNat
+    sa.weBehindNat = found.weBehindNat
+  }
+  remember(turn, sa, received.octets, undefined)
+  const gxi = publicValue.slice()
+  const niB = required(payloads, 'NONCE').nonce.slice()
+  const job = startWork(
+    turn,
+    { sa: sa.id, messageId: 0 },
+    { do: 'exchange', group: agreed.proposal.group, peerPublic: gxi },
+  )
+  const work: Phase1Work = { to: 'send MM4', agreed, gxi, niB, received: received.octets.slice() }
+  advance(sa, { is: 'computing', job, work })
+}
+
+export function nonceFault(payloads: readonly Payload[]): string | undefined {
+  const nonce = only(payloads, 'NONCE')?.nonce
+  return nonce && !nonceFits(nonce) ? `a nonce of ${nonce.length} octets; 8 to 256 are allowed` : undefined
+}
+
+/** (3) Our public value exists. */
+export function sendMM4(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM4' }, result: WorkResult): void {
+  const { agreed, gxi, niB, received } = work
+  if (result.is !== 'exchanged') {
+    const reason = result.is === 'failed' ? result.reason : 'wrong kind of result'
+    return giveUp(turn, sa, 'key exchange', badPublicValue(agreed, reason), seenBy(sa.client, 789))
+  }
+  const nrB = turn.random.octets(nonceOctets)
+  const context = natContext(turn, sa, agreed)
+  const octets = clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
+    kePayload(result.publicValue),
+    noncePayload(nrB),
+    ...(context ? natDPayloads(context, spoils(turn, sa), turn.random) : []),
+  ])
+  const transcript = { ...sa.cookies, gxi, gxr: result.publicValue, saiB: agreed.saiB }
+  advance(sa, { is: 'awaiting MM5', exchanged: { agreed, transcript, niB, nrB, gxy: result.shared } })
+  reply(turn, sa, received, octets)
+}
+
+/** The sentence for a value of 0, 1, p-1, p or above, or off the curve. */
+export function badPublicValue({ proposal }: { readonly proposal: { readonly group: Group } }, reason: string): string {
+  return `the peer's public value for ${proposal.group} is refused: ${reason}; its software is broken or somebody changed it on the way`
+}
+
+type Tried =
+  | { readonly is: 'authentic'; readonly opened: Opened; readonly keys: IkeKeys; readonly keyIndex: number }
+  | { readonly is: 'wrong key' }
+  | { readonly is: 'damaged'; readonly why: string }
+  | { readonly is: 'signature' }
+
+/** (4) The peer's identification, sealed with a key that depends on the pre-shared one. */
+export function receiveMM5(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiting MM5' }, received: Received): void {
+  const { exchanged } = phase1
+  const tried = tryKeys(turn, exchanged, received)
+  if (tried.is === 'damaged') return reportInvalid(turn, received.path, tried.why)
+  if (tried.is === 'signature') {
+    const why =
+      'the peer signs its identification although a pre-shared key was agreed on: choose the pre-shared key on the client'
+    return refuse(turn, sa, 'authentication method', why, seenBy(sa.client, 789))
+  }
+  if (tried.is === 'wrong key') return reportWrongKey(turn, sa)
+  sa.keyIndex = tried.keyIndex
+  sendMM6(turn, sa, exchanged, tried, received)
+}
+
+// No notify goes back: the peer could not trust it, and some answer it with one of their own.
+function reportWrongKey(turn: Turn, sa: IkeSa): void {
+  if (sa.keyRefused) return
+  sa.keyRefused = true
+  const why = `the pre-shared key of ${sa.path.remote.address} is not the one configured here: its identification does not decrypt; enter the same key on both sides`
+  refuse(turn, sa, 'pre-shared key', why, seenBy(sa.client, 789))
+}
+
+function tryKeys(turn: Turn, exchanged: Exchanged, received: Received): Tried {
+  let tried: Tried = { is: 'wrong key' }
+  const candidates = preSharedKeysFor(policyOf(turn), received.path.remote.address)
+  for (const [keyIndex, key] of candidates.entries()) {
+    const { agreed, transcript, niB, nrB, gxy } = exchanged
+    const skeyid = skeyidOfPreSharedKey(transcriptDigest(exchanged), key.reveal(), niB, nrB)
+    const keys = deriveIkeKeys(agreed.proposal, skeyid, gxy, transcript)
+    const one = tryKey(keys, exchanged, received)
+    if (one.is === 'authentic') return { ...one, keyIndex }
+    if (one.is !== 'wrong key') tried = one
+  }
+  return tried
+}
+
+const transcriptDigest = ({ agreed }: Exchanged) => agreed.proposal.hash as IkeKeys['hash']
+
+function tryKey(keys: IkeKeys, { transcript }: Exchanged, received: Received): Tried {
+  if (received.body.length % ciphers[keys.cipher].blockOctets !== 0)
+    return { is: 'damaged', why: `MM5 of ${received.body.length} octets is no whole number of cipher blocks` }
+  const iv = phase1Iv(keys, transcript.gxi, transcript.gxr)
+  const opened = opens(keys, iv, received)
+  if (opened === 'wrong key') return { is: 'wrong key' }
+  if (opened === 'damaged') return { is: 'damaged', why: 'MM5 decrypts but does not parse' }
+  const { payloads } = opened.chain
+  const wrong = breach('MM5', payloads)
+  if (wrong) return { is: 'damaged', why: wrong }
+  const hash = only(payloads, 'HASH')
+  if (!hash) return only(payloads, 'SIG') ? { is: 'signature' } : { is: 'damaged', why: 'MM5 holds no HASH' }
+  const wanted = hashI(keys, transcript, required(payloads, 'ID').body)
+  if (!sameSecret(hash.data, wanted)) return { is: 'damaged', why: 'MM5 decrypts but its HASH_I is wrong' }
+  return { is: 'authentic', opened, keys, keyIndex: 0 }
+}
+
+/** A wrong key makes noise of the first block; damage elsewhere leaves an ID payload's header at its place. */
+export function opens(keys: IkeKeys, iv: Uint8Array, received: Received): Opened | 'wrong key' | 'damaged' {
+  try {
+    return open(keys, iv, received) ?? 'damaged'
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error
+    return looksLikeId(keys, iv, received) ? 'damaged' : 'wrong key'
+  }
+}
+
+const afterId: readonly number[] = [
+  payloadType.HASH,
+  payloadType.SIG,
+  payloadType.CERT,
+  payloadType.CERTREQ,
+  payloadType.N,
+  payloadType.VID,
+]
+
+function looksLikeId(keys: IkeKeys, iv: Uint8Array, { body }: Received): boolean {
+  const plain = openBody(keys, iv, body)?.plain ?? body
+  const [next, reserved, high, low] = plain as unknown as [number, number, number, number]
+  const length = high * 256 + low
+  return afterId.includes(next) && reserved === 0 && length >= 8 && length < body.length
+}
+
+/** (5) Our own identification; the SA stands. */
+function sendMM6(
+  turn: Turn,
+  sa: IkeSa,
+  { agreed, transcript }: Exchanged,
+  { opened, keys }: Tried & { is: 'authentic' },
+  received: Received,
+): void {
+  const { payloads } = opened.chain
+  const id = addressId(ownAddress(received.path, policyOf(turn).publicAddress))
+  const mm6 = sealedMessage(keys, opened.iv, { cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
+    id,
+    hashPayload(hashR(keys, transcript, id.body)),
+  ])
+  establish(turn, sa, {
+    path: received.path,
+    agreed,
+    keys,
+    lastBlock: mm6.iv,
+    identity: required(payloads, 'ID'),
+    notifies: all(payloads, 'N'),
+  })
+  reply(turn, sa, received.octets, mm6.octets)
+  responderLifetime(turn, sa)
+}

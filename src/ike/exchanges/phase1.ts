@@ -1,0 +1,116 @@
+// What both roles of phase 1 share: the end of the negotiation, good or bad.
+import { isWeak } from '../../algorithms/levels.ts'
+import { showIkeProposal } from '../../algorithms/proposals.ts'
+import type { Digest } from '../../crypto/hash.ts'
+import type { Path } from '../../wire/address.ts'
+import type { ClientKind } from '../contract.ts'
+import { armProbe } from '../dpd.ts'
+import type { IkeRefusal } from '../events.ts'
+import * as halfOpen from '../half-open.ts'
+import { identityKey, showIdentity } from '../identity.ts'
+import type { IkeKeys } from '../keys.ts'
+import { armIkeTimers, ikeSeconds } from '../lifetimes.ts'
+import type { NatContext } from '../nat.ts'
+import { inherit, initialContact } from '../peers.ts'
+import { advance, dropSa, follow } from '../sa.ts'
+import type { Agreed, IkeSa } from '../state.ts'
+import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
+import { notifyType } from '../wire/numbers.ts'
+import type { Identity, NotifyPayload } from '../wire/payloads.ts'
+
+// Ours: a nonce of 32 octets, within the 8 to 256 of RFC 2409 §5.
+export const nonceOctets = 32
+/** An ISAKMP SA that we replaced is deleted so long after, when quick modes of the peer's that were on their way are done. */
+const retireMs = 10_000
+
+/** Whether a nonce's length is one of RFC 2409 §5. */
+export function nonceFits(nonce: Uint8Array): boolean {
+  return nonce.length >= 8 && nonce.length <= 256
+}
+
+export function natContext(turn: Turn, sa: IkeSa, agreed: Agreed): NatContext | undefined {
+  if (!sa.natMethod) return undefined
+  return {
+    method: sa.natMethod,
+    hash: agreed.proposal.hash as Digest,
+    cookies: sa.cookies,
+    path: sa.path,
+    publicAddress: policyOf(turn).publicAddress,
+  }
+}
+
+/** Peers are made to believe in a NAT where their ESP must come in UDP (rule 4 of clients.md): our 1:1 NAT may not pass protocol 50. */
+export function spoils(turn: Turn, sa: IkeSa): boolean {
+  const { forceEncapsulation, publicAddress } = policyOf(turn)
+  return forceEncapsulation === true || (publicAddress !== undefined && publicAddress !== sa.path.local.address)
+}
+
+/** The error number that a Windows user sees; other systems have none. */
+export function seenBy(client: ClientKind, number: number): number | undefined {
+  return client === 'windows' || client === 'windows-legacy' ? number : undefined
+}
+
+type Proof = {
+  readonly path: Path
+  readonly agreed: Agreed
+  readonly keys: IkeKeys
+  /** The last CBC block of phase 1, from which later IVs come. */
+  readonly lastBlock: Uint8Array
+  readonly identity: Identity
+  readonly notifies: readonly NotifyPayload[]
+}
+
+/** The peer has authenticated himself. */
+export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
+  const { path, agreed, keys, lastBlock, identity, notifies } = proof
+  follow(turn, sa, path)
+  arm(turn, `give-up ${sa.id}`, undefined)
+  arm(turn, `resend ${sa.id}`, undefined)
+  advance(sa, { is: 'established', agreed, keys, lastBlock })
+  sa.identity = identityKey(identity)
+  sa.shownIdentity = showIdentity(identity)
+  halfOpen.closed(turn, sa.id)
+  halfOpen.completed(turn, path)
+  armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))
+  if (notifies.some(({ notify }) => notify === notifyType['INITIAL-CONTACT'])) initialContact(turn, sa)
+  inherit(turn, sa)
+  succeed(turn, sa)
+  if (sa.weBehindNat) arm(turn, `keepalive ${sa.id}`, turn.now + policyOf(turn).keepaliveSeconds * 1000)
+  report(turn, {
+    event: 'ike.sa.established',
+    path: sa.path,
+    sa: sa.id,
+    proposal: showIkeProposal(agreed.proposal),
+    client: sa.client,
+    identity: sa.shownIdentity,
+    natted: sa.peerBehindNat || sa.weBehindNat,
+    rekeyed: sa.replaces !== undefined || sa.peer !== undefined,
+    weak: isWeak(agreed.proposal),
+  })
+}
+
+// Older ISAKMP SAs of the same peer stand until they are deleted or expire, but start nothing any more.
+function succeed(turn: Turn, sa: IkeSa): void {
+  const peer = sa.peer === undefined ? undefined : turn.state.peers.get(sa.peer)
+  const older = new Set(peer?.sas)
+  if (sa.replaces !== undefined) older.add(sa.replaces)
+  for (const id of older) {
+    const other = turn.state.sas.get(id)
+    if (!other || other === sa) continue
+    other.replaced = true
+    for (const what of ['ike-rekey', 'keepalive']) arm(turn, `${what} ${id}`, undefined)
+    if (sa.role === 'initiator') arm(turn, `retire ${id}`, turn.now + retireMs)
+  }
+  if (peer) {
+    peer.heardAt = turn.now
+    peer.sas.delete(sa.id)
+    peer.sas.add(sa.id)
+    armProbe(turn, peer)
+  }
+}
+
+/** A negotiation of the responder's ends without success. */
+export function giveUp(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string, userSees?: number): void {
+  refuse(turn, sa, cause, why, userSees)
+  dropSa(turn, sa, why)
+}

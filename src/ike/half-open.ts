@@ -1,0 +1,73 @@
+// Limits on negotiations whose peer has not authenticated himself: by source and in all. Beyond them sources that completed one before come
+// first, since an office behind one NAT is one source, and a forger's floods come from sources that never complete any.
+import type { Path } from '../wire/address.ts'
+import type { IkeSaId } from './contract.ts'
+import { allowed } from './quota.ts'
+import { policyOf, report, type Turn } from './turn.ts'
+
+export type HalfOpen = {
+  /** Responder's negotiations, oldest first, with their source addresses. */
+  readonly source: Map<IkeSaId, string>
+  readonly count: Map<string, number>
+  /** Sources that completed a negotiation, the latest last. */
+  readonly completed: Set<string>
+  dropped: number
+}
+
+// Ours: sources remembered as good ones.
+const completedKept = 4096
+
+export function noHalfOpen(): HalfOpen {
+  return { source: new Map(), count: new Map(), completed: new Set(), dropped: 0 }
+}
+
+/** What becomes of a first message: it may go on, perhaps in place of somebody else's negotiation, or is dropped. */
+export type Admission =
+  | { readonly is: 'admitted'; readonly inPlaceOf?: IkeSaId }
+  | { readonly is: 'dropped'; readonly limit: 'per-source' | 'total' }
+
+export function admission(turn: Turn, path: Path): Admission {
+  const { halfOpen } = turn.state
+  const limits = policyOf(turn).halfOpen
+  const source = path.remote.address
+  const known = halfOpen.completed.has(source)
+  if (!known && (halfOpen.count.get(source) ?? 0) >= limits.perSource) return { is: 'dropped', limit: 'per-source' }
+  if (halfOpen.source.size < limits.total) return { is: 'admitted' }
+  if (!known) return { is: 'dropped', limit: 'total' }
+  for (const [id, other] of halfOpen.source)
+    if (!halfOpen.completed.has(other)) return { is: 'admitted', inPlaceOf: id }
+  return { is: 'dropped', limit: 'total' }
+}
+
+export function opened(turn: Turn, id: IkeSaId, path: Path): void {
+  const { source, count } = turn.state.halfOpen
+  source.set(id, path.remote.address)
+  count.set(path.remote.address, (count.get(path.remote.address) ?? 0) + 1)
+}
+
+/** The negotiation is over, with success or without. */
+export function closed(turn: Turn, id: IkeSaId): void {
+  const { source, count } = turn.state.halfOpen
+  const address = source.get(id)
+  if (address === undefined) return
+  source.delete(id)
+  const left = count.get(address)! - 1
+  if (left === 0) count.delete(address)
+  else count.set(address, left)
+}
+
+/** The peer at this address has authenticated himself. */
+export function completed(turn: Turn, path: Path): void {
+  const { completed: sources } = turn.state.halfOpen
+  sources.delete(path.remote.address)
+  sources.add(path.remote.address)
+  if (sources.size > completedKept) sources.delete(sources.values().next().value!)
+}
+
+export function reportDropped(turn: Turn, path: Path, limit: 'per-source' | 'total'): void {
+  const { halfOpen } = turn.state
+  halfOpen.dropped++
+  if (!allowed(turn.state.limitQuota, limit === 'total' ? 'total' : path.remote.address, turn.now)) return
+  report(turn, { event: 'ike.limit.reached', path, limit, dropped: halfOpen.dropped })
+  halfOpen.dropped = 0
+}

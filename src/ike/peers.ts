@@ -1,0 +1,265 @@
+// Remote hosts and their SA pairs: who inherits from whom, which pair carries packets, when a pair drains and when a peer is gone.
+// A peer is told by the SA pairs that its packets come through. A successor inherits through its ISAKMP SA, else by equal ID and
+// authenticated outer address and port; so four neighbours behind one NAT with one private ID stay four peers.
+
+import { isWeak } from '../algorithms/levels.ts'
+import { showEspProposal } from '../algorithms/proposals.ts'
+import { type Path, sameEndpoint, samePath } from '../wire/address.ts'
+import type { PeerGoneReason, PeerId } from './contract.ts'
+import { armPairTimers, disarmPair } from './lifetimes.ts'
+import type { IkeSa, Pair, Peer } from './state.ts'
+import { arm, emit, report, type Turn } from './turn.ts'
+
+// Ours, with reasons.
+/** A peer without a pair may still bring a successor: Windows deletes the old pair before L2TP has an answer and makes a new one (design §1.2). */
+const successorMs = 5_000
+/** A replaced pair is kept inbound until it was quiet for so long: old KAME stacks prefer the old SA until it dies. */
+const quietMs = 30_000
+/** Packets that the peer sent on a pair before it said Delete may still be on their way. */
+const lingerMs = 3_000
+
+/** The peer that a new pair of this ISAKMP SA belongs to. */
+export function peerOf(turn: Turn, sa: IkeSa): Peer {
+  return heir(turn, sa) ?? newPeer(turn, sa)
+}
+
+/** Ties an ISAKMP SA, once authenticated, to the peer whose successor it is, if there is one. */
+export function inherit(turn: Turn, sa: IkeSa): void {
+  heir(turn, sa)
+}
+
+function heir(turn: Turn, sa: IkeSa): Peer | undefined {
+  const own = sa.peer === undefined ? undefined : turn.state.peers.get(sa.peer)
+  if (own) return own
+  const other = samePeers(turn, sa)[0]
+  sa.peer = other?.id
+  if (other) other.sas.add(sa.id)
+  return other
+}
+
+/** Peers with the same authenticated ID at the same outer address and port, the newest first. */
+function samePeers(turn: Turn, sa: IkeSa): Peer[] {
+  const atEndpoint = turn.state.peersByRemote.get(remoteKey(sa.path))
+  return [...(atEndpoint ?? [])]
+    .map((id) => turn.state.peers.get(id)!)
+    .filter((peer) => peer.identity === sa.identity)
+    .reverse()
+}
+
+function newPeer(turn: Turn, sa: IkeSa): Peer {
+  const peer: Peer = {
+    id: turn.state.next.peer++,
+    identity: sa.identity ?? '',
+    client: sa.client,
+    path: sa.path,
+    sas: new Set([sa.id]),
+    pairs: new Map(),
+    using: undefined,
+    heardAt: turn.now,
+    probe: undefined,
+    request: sa.request?.number,
+    announced: false,
+    lostBecause: 'expired',
+  }
+  turn.state.peers.set(peer.id, peer)
+  indexRemote(turn, peer)
+  sa.peer = peer.id
+  return peer
+}
+
+const remoteKey = (path: Path) => `${path.remote.address} ${path.remote.port}`
+
+function indexRemote(turn: Turn, peer: Peer): void {
+  const key = remoteKey(peer.path)
+  const ids = turn.state.peersByRemote.get(key) ?? new Set<PeerId>()
+  turn.state.peersByRemote.set(key, ids.add(peer.id))
+}
+
+function unindexRemote(turn: Turn, peer: Peer): void {
+  const key = remoteKey(peer.path)
+  const ids = turn.state.peersByRemote.get(key)
+  ids?.delete(peer.id)
+  if (ids?.size === 0) turn.state.peersByRemote.delete(key)
+}
+
+/**
+ * INITIAL-CONTACT (RFC 2407 §4.6.3.3), authenticated: the host has restarted and knows of no earlier SA. Only what has the same ID at the
+ * same outer address and port is dropped.
+ */
+export function initialContact(turn: Turn, sa: IkeSa): void {
+  for (const peer of samePeers(turn, sa)) {
+    const its = [...peer.pairs.values()].filter((pair) => pair.ikeSa === sa.id)
+    if (its.length === 0) {
+      peer.sas.delete(sa.id)
+      if (sa.peer === peer.id) sa.peer = undefined
+      for (const id of peer.sas) turn.state.forget.push(id)
+      endPeer(turn, peer, 'replaced')
+    } else {
+      for (const pair of [...peer.pairs.values()])
+        if (pair.ikeSa !== sa.id && pair.established < sa.established!)
+          removePair(turn, peer, pair, 'the peer has restarted')
+    }
+  }
+}
+
+/** The pair is in the fast path. */
+export function addPair(turn: Turn, peer: Peer, pair: Pair): void {
+  peer.pairs.set(pair.inboundSpi, pair)
+  turn.state.spis.set(pair.inboundSpi, peer.id)
+  arm(turn, `lost ${peer.id}`, undefined)
+  armPairTimers(turn, pair)
+  if (peer.announced) return
+  peer.announced = true
+  emit(turn, { do: 'peerUp', peer: peer.id, request: peer.request, path: peer.path, client: peer.client })
+}
+
+/** The other side surely has the pair: it carries our packets from now on, and what it replaces drains. */
+export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 'packet'): void {
+  usePair(turn, peer, pair, by)
+  if (pair.state !== 'new') return
+  pair.state = 'current'
+  const replaced = [...peer.pairs.values()].filter((other) => other !== pair && replaces(pair, other))
+  const loser = replaced.find((other) => collided(pair, other))
+  for (const other of replaced) drainPair(turn, other === loser && outranks(other, pair) ? pair : other)
+  const { inboundSpi, outboundSpi, ikeSa } = pair
+  report(turn, {
+    event: 'ike.pair.established',
+    path: peer.path,
+    peer: peer.id,
+    sa: ikeSa,
+    proposal: showEspProposal(pair.proposal),
+    inboundSpi,
+    outboundSpi,
+    rekeyed: replaced.length > 0,
+    weak: isWeak(pair.proposal),
+  })
+}
+
+function replaces(pair: Pair, other: Pair): boolean {
+  return other.state !== 'new' && sameSelectors(pair, other)
+}
+
+function sameSelectors({ selectors: { ports: a } }: Pair, { selectors: { ports: b } }: Pair): boolean {
+  return a.local === b.local && a.remote === b.remote
+}
+
+/** Both sides rekeyed at once: both pairs are good, and both sides choose the same one to keep by the lesser nonce, as IKEv2 does (RFC 7296 §2.8.1). */
+function collided(pair: Pair, other: Pair): boolean {
+  return (
+    other.state === 'current' && other.role !== pair.role && Math.abs(pair.established - other.established) < quietMs
+  )
+}
+
+const outranks = (a: Pair, b: Pair) => a.rank > b.rank
+
+function usePair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 'packet'): void {
+  if (peer.using === pair.inboundSpi || pair.state === 'draining') return
+  peer.using = pair.inboundSpi
+  // On a first packet the fast path has switched by itself.
+  if (by === 'message') emit(turn, { do: 'use', peer: peer.id, inboundSpi: pair.inboundSpi })
+}
+
+/** Kept inbound; deleted by whoever started the rekeying, or when it is quiet or expires. */
+function drainPair(turn: Turn, pair: Pair): void {
+  if (pair.state === 'draining') return
+  pair.state = 'draining'
+  pair.drainsUntil = turn.now + quietMs
+  arm(turn, `rekey ${pair.inboundSpi}`, undefined)
+  arm(turn, `drain ${pair.inboundSpi}`, pair.drainsUntil)
+}
+
+/** What to do with a draining pair whose time has come: it was quiet, or we started the rekeying and end it. */
+export function drained(turn: Turn, peer: Peer, pair: Pair): 'delete' | 'wait' | 'remove' {
+  const weRekeyed = [...peer.pairs.values()].some(
+    (other) => other.state === 'current' && other.role === 'initiator' && replaces(other, pair),
+  )
+  if (pair.deleteSaid) return 'remove'
+  if (weRekeyed) {
+    pair.deleteSaid = true
+    arm(turn, `drain ${pair.inboundSpi}`, turn.now + lingerMs)
+    return 'delete'
+  }
+  if (pair.heardAt + quietMs <= turn.now) return 'remove'
+  arm(turn, `drain ${pair.inboundSpi}`, pair.heardAt + quietMs)
+  return 'wait'
+}
+
+/** The peer said Delete for a pair: with a successor it lingers for packets on their way, without one it is gone. */
+export function deletedByPeer(turn: Turn, peer: Peer, pair: Pair): void {
+  const successor = [...peer.pairs.values()].find(
+    (other) =>
+      other !== pair && !other.deleteSaid && other.established >= pair.established && sameSelectors(other, pair),
+  )
+  if (!successor) {
+    peer.lostBecause = 'deleted-by-peer'
+    removePair(turn, peer, pair, 'the peer deleted it')
+    return
+  }
+  if (peer.using === pair.inboundSpi) usePair(turn, peer, successor, 'message')
+  if (pair.state !== 'draining') drainPair(turn, pair)
+  pair.deleteSaid = true
+  arm(turn, `drain ${pair.inboundSpi}`, turn.now + lingerMs)
+}
+
+export function removePair(turn: Turn, peer: Peer, pair: Pair, reason: string): void {
+  if (!peer.pairs.delete(pair.inboundSpi)) return
+  turn.state.spis.delete(pair.inboundSpi)
+  disarmPair(turn, pair)
+  emit(turn, { do: 'remove', peer: peer.id, inboundSpi: pair.inboundSpi })
+  report(turn, {
+    event: 'ike.pair.removed',
+    path: peer.path,
+    peer: peer.id,
+    inboundSpi: pair.inboundSpi,
+    reason,
+  })
+  if (peer.using === pair.inboundSpi) peer.using = undefined
+  const next =
+    [...peer.pairs.values()].reverse().find((other) => other.state !== 'draining') ?? [...peer.pairs.values()].at(-1)
+  if (next && peer.using === undefined) {
+    peer.using = next.inboundSpi
+    emit(turn, { do: 'use', peer: peer.id, inboundSpi: next.inboundSpi })
+  }
+  if (!next) arm(turn, `lost ${peer.id}`, turn.now + successorMs)
+}
+
+/** Everything of the peer goes, silently; goodbyes are said before (informational.ts). Its ISAKMP SAs stay and may make a new peer. */
+export function endPeer(turn: Turn, peer: Peer, reason: PeerGoneReason): void {
+  arm(turn, `lost ${peer.id}`, undefined)
+  arm(turn, `probe ${peer.id}`, undefined)
+  for (const pair of [...peer.pairs.values()]) {
+    peer.pairs.delete(pair.inboundSpi)
+    turn.state.spis.delete(pair.inboundSpi)
+    disarmPair(turn, pair)
+    emit(turn, { do: 'remove', peer: peer.id, inboundSpi: pair.inboundSpi })
+  }
+  for (const id of peer.sas) {
+    const sa = turn.state.sas.get(id)
+    if (sa?.peer === peer.id) sa.peer = undefined
+  }
+  unindexRemote(turn, peer)
+  turn.state.peers.delete(peer.id)
+  if (peer.announced) emit(turn, { do: 'peerGone', peer: peer.id, reason })
+}
+
+/** An authenticated packet or message inside the window came from elsewhere (RFC 3947 §6): everything of the peer goes there from now on. */
+export function movePeer(turn: Turn, peer: Peer, path: Path): void {
+  if (samePath(peer.path, path)) return
+  const from = peer.path
+  unindexRemote(turn, peer)
+  peer.path = path
+  indexRemote(turn, peer)
+  for (const id of peer.sas) {
+    const sa = turn.state.sas.get(id)
+    if (sa && sameEndpoint(sa.path.remote, from.remote)) sa.path = path
+  }
+  emit(turn, { do: 'move', peer: peer.id, path })
+  report(turn, { event: 'ike.peer.moved', peer: peer.id, from, to: path })
+}
+
+/** The pair of an inbound SPI, with its peer. */
+export function findPair(turn: Turn, inboundSpi: number): { peer: Peer; pair: Pair } | undefined {
+  const peer = turn.state.peers.get(turn.state.spis.get(inboundSpi) ?? -1)
+  const pair = peer?.pairs.get(inboundSpi)
+  return peer && pair && { peer, pair }
+}

@@ -1,0 +1,317 @@
+// All that IKE remembers, as plain data: no key object, closure or promise, so that it can be snapshotted and replayed.
+import type { EspProposal, Group, IkeProposal } from '../algorithms/algorithms.ts'
+import type { Path } from '../wire/address.ts'
+import { Deadlines } from '../wire/deadlines.ts'
+import type { Instant } from '../wire/machine.ts'
+import type { ClientKind, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
+import { type HalfOpen, noHalfOpen } from './half-open.ts'
+import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
+import type { NatMethod } from './nat.ts'
+import { type Quota, quota } from './quota.ts'
+import type { Answers, Resend } from './retransmit.ts'
+import type { Payload, SaPayload } from './wire/payloads.ts'
+
+// --- phase 1 ----------------------------------------------------------------------------------------------------------------------------
+
+/** What both sides agreed in the first two messages. Lifetimes as the chosen transform states them. */
+export type Agreed = {
+  readonly proposal: IkeProposal
+  /** The initiator's SA body, which HASH_I and HASH_R cover. */
+  readonly saiB: Uint8Array
+  readonly lifeSeconds: number | undefined
+  readonly lifeKilobytes: number | undefined
+}
+
+/** What the key exchange left: all that MM5 and MM6 depend on besides the pre-shared key. */
+export type Exchanged = {
+  readonly agreed: Agreed
+  readonly transcript: Phase1Transcript
+  readonly niB: Uint8Array
+  readonly nrB: Uint8Array
+  readonly gxy: Uint8Array
+}
+
+/** What happens when the Diffie-Hellman work is done. */
+export type Phase1Work =
+  | { readonly to: 'send MM3'; readonly agreed: Agreed }
+  | {
+      readonly to: 'send MM4'
+      readonly agreed: Agreed
+      readonly gxi: Uint8Array
+      readonly niB: Uint8Array
+      readonly received: Uint8Array
+    }
+  | {
+      readonly to: 'send MM5'
+      readonly agreed: Agreed
+      readonly transcript: Phase1Transcript
+      readonly niB: Uint8Array
+      readonly nrB: Uint8Array
+    }
+
+/** Named for the message that is awaited. */
+export type Phase1 =
+  | { readonly is: 'awaiting MM2'; readonly offered: SaPayload; readonly resend: Resend }
+  | { readonly is: 'awaiting MM3'; readonly agreed: Agreed }
+  | { readonly is: 'computing'; readonly job: number; readonly work: Phase1Work }
+  | {
+      readonly is: 'awaiting MM4'
+      readonly agreed: Agreed
+      readonly privateValue: Uint8Array
+      readonly gxi: Uint8Array
+      readonly niB: Uint8Array
+      readonly resend: Resend
+    }
+  | { readonly is: 'awaiting MM5'; readonly exchanged: Exchanged }
+  | {
+      readonly is: 'awaiting MM6'
+      readonly exchanged: Exchanged
+      readonly keys: IkeKeys
+      readonly iv: Uint8Array
+      readonly resend: Resend
+    }
+  | { readonly is: 'established'; readonly agreed: Agreed; readonly keys: IkeKeys; readonly lastBlock: Uint8Array }
+  /** Said Delete, by either side: new quick modes are still answered for a while (Apple), nothing is started on it. */
+  | { readonly is: 'deleted'; readonly agreed: Agreed; readonly keys: IkeKeys; readonly lastBlock: Uint8Array }
+
+/** What somebody who called `connect` waits for. */
+export type Request = {
+  readonly number: number
+  readonly path: Path
+  readonly ports: { readonly local: number; readonly remote: number }
+  readonly nattPort: number
+  readonly attempt: number
+}
+
+export type IkeSa = {
+  readonly id: IkeSaId
+  readonly role: 'initiator' | 'responder'
+  /** The responder's is all zero until MM2. */
+  cookies: Cookies
+  path: Path
+  phase1: Phase1
+  client: ClientKind
+  natMethod: NatMethod | undefined
+  peerBehindNat: boolean
+  weBehindNat: boolean
+  /** The peer announced RFC 3706. */
+  dpd: boolean
+  /** The peer's ID, authenticated: `ID_IPV4_ADDR 192.168.1.2`. */
+  identity: string | undefined
+  /** The same for people. */
+  shownIdentity: string | undefined
+  established: Instant | undefined
+  expires: Instant | undefined
+  peer: PeerId | undefined
+  request: Request | undefined
+  /** The ISAKMP SA that this one replaces. */
+  readonly replaces: IkeSaId | undefined
+  /** A responder's: where a repeated first message is looked up. */
+  readonly first: string | undefined
+  /** Which of the pre-shared keys for this address it was. */
+  keyIndex: number
+  /** A newer one took its place. */
+  replaced: boolean
+  /** What an unauthenticated notify said while we waited: for the sentence of a failure, never acted upon. */
+  hint: string | undefined
+  /** A message that came before its turn; tried again when the state moves on. */
+  parked: { readonly path: Path; readonly octets: Uint8Array } | undefined
+  /** Message ids of the peer's exchanges that were authentic: a replay of one makes no state. */
+  readonly seen: Set<number>
+  readonly answers: Answers
+  readonly quick: Map<number, QuickMode>
+  /** Whether a wrong key was reported, which is done once. */
+  keyRefused: boolean
+}
+
+// --- quick mode -------------------------------------------------------------------------------------------------------------------------
+
+/** What we ask for when we begin a quick mode. */
+export type Wish = {
+  readonly inboundSpi: number
+  readonly proposals: readonly EspProposal[]
+  readonly group: Group | undefined
+  readonly encapsulated: boolean
+  readonly lifeSeconds: number
+  readonly lifeKilobytes: number | undefined
+  readonly selectors: Selectors
+  readonly natOa: SaPair['natOa']
+  /** Inbound SPI of the pair that the new one replaces. */
+  readonly replaces: number | undefined
+}
+
+/** ID bodies of our end and the peer's, to be repeated when the pair is rekeyed; undefined where none were sent. */
+export type Selectors = {
+  readonly ours: Uint8Array | undefined
+  readonly peers: Uint8Array | undefined
+  readonly ports: { readonly local: number; readonly remote: number }
+}
+
+/** What a quick mode has agreed: all of the pair but its keys. */
+export type Offer = {
+  readonly proposal: EspProposal
+  readonly encapsulated: boolean
+  readonly lifeSeconds: number
+  readonly lifeKilobytes: number | undefined
+  readonly inboundSpi: number
+  readonly outboundSpi: number
+  readonly esn: boolean
+  readonly selectors: Selectors
+  readonly natOa: SaPair['natOa']
+  readonly replaces: number | undefined
+}
+
+export type Nonces = { readonly niB: Uint8Array; readonly nrB: Uint8Array }
+
+export type QuickModeWork =
+  /** Responder with PFS: answer with our public value. `reply` are the payloads of QM2 that stand before KE is known. */
+  | {
+      readonly to: 'send QM2'
+      readonly offer: Offer
+      readonly nonces: Nonces
+      readonly reply: QuickModeReply
+    }
+  /** Initiator with PFS: our public value first. */
+  | { readonly to: 'send QM1'; readonly wish: Wish }
+  | {
+      readonly to: 'send QM3'
+      readonly offer: Offer
+      readonly nonces: Nonces
+      readonly iv: Uint8Array
+      readonly received: Uint8Array
+    }
+
+/** What QM2 says besides the nonce and KE, the IV that it continues from, and the QM1 that it answers. */
+export type QuickModeReply = {
+  readonly answer: SaPayload
+  /** IDs as they came, NAT-OA, notifies: what stands behind nonce and KE. */
+  readonly behind: readonly Payload[]
+  readonly iv: Uint8Array
+  readonly received: Uint8Array
+}
+
+export type QuickMode =
+  | { readonly is: 'computing'; readonly job: number; readonly work: QuickModeWork }
+  | {
+      readonly is: 'awaiting QM2'
+      readonly wish: Wish
+      readonly offered: SaPayload
+      readonly niB: Uint8Array
+      readonly iv: Uint8Array
+      readonly privateValue: Uint8Array | undefined
+      readonly resend: Resend
+    }
+  /** The pair goes into the fast path; `message` (QM2 or QM3) waits for it. */
+  | {
+      readonly is: 'installing'
+      readonly job: number
+      readonly role: 'initiator' | 'responder'
+      readonly pair: Pair
+      readonly peer: PeerId
+      readonly message: Uint8Array
+      readonly received: Uint8Array
+      readonly nonces: Nonces
+      readonly iv: Uint8Array
+    }
+  | {
+      readonly is: 'awaiting QM3'
+      readonly inboundSpi: number
+      readonly nonces: Nonces
+      readonly iv: Uint8Array
+      readonly resend: Resend
+    }
+  /** QM3 is sent, and repeated for each repeated QM2; the pair is used once that has been quiet, or on its first packet. */
+  | { readonly is: 'settling'; readonly inboundSpi: number }
+
+// --- peers ------------------------------------------------------------------------------------------------------------------------------
+
+export type Pair = {
+  readonly inboundSpi: number
+  readonly outboundSpi: number
+  readonly proposal: EspProposal
+  readonly encapsulated: boolean
+  readonly ikeSa: IkeSaId
+  /** Ours in the quick mode that made it. */
+  readonly role: 'initiator' | 'responder'
+  readonly selectors: Selectors
+  readonly natOa: SaPair['natOa']
+  readonly established: Instant
+  readonly expires: Instant
+  readonly lifeKilobytes: number | undefined
+  /** The lesser nonce, by which both sides choose between two pairs that were made at once. */
+  readonly rank: string
+  state: 'new' | 'current' | 'draining'
+  octets: number
+  heardAt: Instant
+  drainsUntil: Instant | undefined
+  deleteSaid: boolean
+}
+
+export type Peer = {
+  readonly id: PeerId
+  readonly identity: string
+  readonly client: ClientKind
+  path: Path
+  /** ISAKMP SAs, the oldest first. */
+  readonly sas: Set<IkeSaId>
+  /** By inbound SPI, the oldest first. */
+  readonly pairs: Map<number, Pair>
+  /** Inbound SPI of the pair that carries our packets. */
+  using: number | undefined
+  heardAt: Instant
+  /** Dead-peer detection in progress. */
+  probe: { readonly sequence: number; readonly sent: number } | undefined
+  request: number | undefined
+  announced: boolean
+  lostBecause: PeerGoneReason
+}
+
+// --- all --------------------------------------------------------------------------------------------------------------------------------
+
+/** Who waits for a job. */
+export type JobOwner = { readonly sa: IkeSaId; readonly messageId: number }
+
+export type IkeState = {
+  policy: IkePolicy
+  readonly sas: Map<IkeSaId, IkeSa>
+  /** By both cookies; an initiator's before MM2 by its own and eight zeros. */
+  readonly byCookies: Map<string, IkeSaId>
+  /** Responder's negotiations by initiator cookie and source: where a repeated first message belongs. */
+  readonly byFirst: Map<string, IkeSaId>
+  readonly peers: Map<PeerId, Peer>
+  readonly peersByRemote: Map<string, Set<PeerId>>
+  /** Inbound SPIs in use or promised (peer -1). */
+  readonly spis: Map<number, PeerId>
+  readonly jobs: Map<number, JobOwner>
+  readonly timers: Deadlines<string>
+  readonly halfOpen: HalfOpen
+  /** ISAKMP SAs to drop at the end of this turn. */
+  readonly forget: IkeSaId[]
+  readonly invalidQuota: Quota
+  readonly refusalQuota: Quota
+  readonly notifyQuota: Quota
+  readonly limitQuota: Quota
+  readonly next: { sa: IkeSaId; peer: PeerId; job: number }
+}
+
+export function newState(policy: IkePolicy): IkeState {
+  return {
+    policy,
+    sas: new Map(),
+    byCookies: new Map(),
+    byFirst: new Map(),
+    peers: new Map(),
+    peersByRemote: new Map(),
+    spis: new Map(),
+    jobs: new Map(),
+    timers: new Deadlines(),
+    halfOpen: noHalfOpen(),
+    forget: [],
+    // Ours. What strangers can make us log or send: per source a few at once and then one in so many milliseconds; in all likewise.
+    invalidQuota: quota(3, 5_000, 50, 100),
+    refusalQuota: quota(2, 5_000, 50, 100),
+    notifyQuota: quota(1, 2_000, 50, 50),
+    limitQuota: quota(1, 10_000, 10, 1_000),
+    next: { sa: 1, peer: 1, job: 1 },
+  }
+}
