@@ -9,8 +9,9 @@ const root = join(import.meta.dirname, 'vectors')
 export function hexVectors(folder: string): readonly { readonly name: string; readonly octets: Uint8Array }[] {
   return readdirSync(join(root, folder))
     .filter((file) => file.endsWith('.hex'))
+    .map((file) => file.slice(0, -4))
     .sort()
-    .map((file) => ({ name: file.slice(0, -4), octets: unhex(readFileSync(join(root, folder, file), 'utf8')) }))
+    .map((name) => ({ name, octets: hexVector(`${folder}/${name}`) }))
 }
 
 export function hexVector(path: string): Uint8Array {

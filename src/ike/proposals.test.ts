@@ -365,16 +365,16 @@ describe('refusals say what to change', () => {
         'the nearest, 3des-sha1, is refused because 3des is switched off; “security: compatible” would allow it',
     )
     expect(espWhy({ udp: 'must' }, {}, 'qm-win10-nonat')).toBe(
-      'the peer offers aes128-sha1 in transport mode only; a NAT stands between, which only UDP encapsulation passes: switch NAT traversal on at the client',
+      'the peer offers aes256-sha1 in transport mode only; a NAT stands between, which only UDP encapsulation passes: switch NAT traversal on at the client',
     )
     expect(espWhy({ udp: 'never' }, {}, 'qm-win10-nat')).toBe(
-      'the peer offers aes128-sha1 in UDP transport mode only; NAT traversal was not agreed on in phase 1: switch it on at the client',
+      'the peer offers aes256-sha1 in UDP transport mode only; NAT traversal was not agreed on in phase 1: switch it on at the client',
     )
     expect(espWhy({}, { requirePfs: true, pfsGroups: ['modp2048'] }, 'qm-win10-nat')).toBe(
-      'the peer’s proposal aes128-sha1 has no PFS and this gateway requires it: set requirePfs to false, or PFS with modp2048 on the client',
+      'the peer’s proposal aes256-sha1 has no PFS and this gateway requires it: set requirePfs to false, or PFS with modp2048 on the client',
     )
     expect(espWhy({ keyExchangeOctets: 256 }, {}, 'qm-win10-nat')).toBe(
-      'the peer offers the proposal aes128-sha1 without a PFS group and sends a KE payload all the same; RFC 2409 §5.5 wants both or neither: set PFS alike on both sides',
+      'the peer offers the proposal aes256-sha1 without a PFS group and sends a KE payload all the same; RFC 2409 §5.5 wants both or neither: set PFS alike on both sides',
     )
   })
 })
@@ -417,7 +417,7 @@ describe('the initiator', () => {
     const { octets } = emitChain([offerIke(ike('aes256-sha1-modp2048', '3des-sha1-modp1024'), lifetime)])
     expect(hex(octets)).toBe(
       [
-        '0000005c 00000001 00000001 00000050 01010002',
+        '00000060 00000001 00000001 00000054 01010002',
         '03000028 01010000 80010007 800e0100 80020002 8004000e 80030001 800b0001 000c0004 00007080',
         '00000024 02010000 80010005 80020002 80040002 80030001 800b0001 000c0004 00007080',
       ]
