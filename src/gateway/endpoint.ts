@@ -424,7 +424,9 @@ export class Endpoint {
         return this.#callUp(effect)
       case 'callDown': {
         const call = this.#calls.get(effect.call)
-        if (call) this.#drop(call, { why: effect.reason, byPeer: true })
+        // PPP that says goodbye knows why; its `finished` tells.
+        if (call?.link.status().phase === 'terminate') call.seat.send({ on: 'down' })
+        else if (call) this.#drop(call, { why: effect.reason, byPeer: true })
         return
       }
       case 'callFailed':

@@ -2,15 +2,13 @@
 //
 // Start: fast path (ports, TUN), then the network behind it, then DNS; only then is it ready. Stop: LCP Terminate and CDN for every session,
 // StopCCN for every tunnel, Delete for every SA, then DNS, network and fast path are taken away in the reverse order.
-import { LocalUsers } from '../aaa/local-users.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
-import { answerInform } from '../dhcp/inform.ts'
 import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
-import { type Cores, cores as realCores } from './cores.ts'
+import { type Cores, cores as realCores, type Verifier } from './cores.ts'
 import {
   type Admission,
   type Call,
@@ -79,7 +77,8 @@ class House implements Gateway, EndpointOwner {
   readonly #fastPath: FastPath
   readonly #endpoint: Endpoint
   readonly #sessions: Sessions
-  readonly #users: LocalUsers
+  readonly #users: Verifier
+  readonly #cores: Cores
   readonly #since: Date
   #configuration: Configuration
   #dns: DnsForwarding | undefined
@@ -91,7 +90,8 @@ class House implements Gateway, EndpointOwner {
     this.events = events
     this.#fastPath = fastPath
     this.#since = platform.clock.date()
-    this.#users = new LocalUsers(configuration.users)
+    this.#cores = cores
+    this.#users = cores.users(configuration.users, platform)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
     this.#endpoint = new Endpoint({
       platform,
@@ -224,7 +224,7 @@ class House implements Gateway, EndpointOwner {
     const { remoteAccess } = this.#configuration
     return (
       session &&
-      answerInform(packet, {
+      this.#cores.inform(packet, {
         client: session.address,
         server: remoteAccess.gatewayAddress,
         dns: dnsOf(this.#configuration),

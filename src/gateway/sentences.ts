@@ -59,7 +59,7 @@ export function render(event: GatewayEvent, origin: Origin): Rendered {
     case 'ppp.lcp.opened':
       return debug(`PPP with ${who} is open: MRU ${event.mru}, authentication ${event.authentication}`)
     case 'ppp.auth.accepted':
-      return info(`${shown(event.user)} at ${who} has proved the password by ${event.kind}${weakly(event.weak)}`)
+      return debug(`${shown(event.user)} at ${who} has proved the password by ${event.kind}${weakly(event.weak)}`)
     case 'ppp.auth.refused':
       return warn(
         `${shown(event.user)} at ${who} was refused: ${withCause(/user|account|name/i.test(event.why) ? undefined : 'password', event.why)}${seen(event.userSees, event.why)}`,
@@ -107,7 +107,7 @@ function renderOwn(event: Own, who: string): Rendered {
         }`,
       )
     case 'gateway.reload.refused':
-      return error(`the new configuration is not used, the running one stays: ${event.why}`)
+      return error(`the new configuration is not used: ${event.why}`)
     case 'gateway.bug':
       return error(`a bug of ours in ${event.machine} (input ${event.input}): ${event.error}; only this one is dropped`)
     case 'session.started':
