@@ -2,7 +2,6 @@
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
-import { forwardDns } from '../platform/dns-forwarder.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
@@ -35,6 +34,6 @@ export function linuxPlatform(log: Log, store: Store | undefined): Platform {
       }
     },
     network: new LinuxNetwork({ store }),
-    forwardDns,
+    forwardDns: undefined,
   }
 }
