@@ -1,7 +1,6 @@
 // The protocol machines that an endpoint runs, by their contracts: the real ones, unless a test says otherwise.
 
-import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
-import type { Network, UserEntry } from '../config/configuration.ts'
+import type { Network } from '../config/configuration.ts'
 import type { IkePolicy } from '../ike/contract.ts'
 import { IkeCore } from '../ike/core.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
@@ -9,14 +8,6 @@ import { L2tpCore } from '../l2tp/core.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { PppLink } from '../ppp/link.ts'
 import type { IkeMachine, L2tpMachine, PppMachine } from './endpoint.ts'
-import type { Platform } from './platform.ts'
-import { stubUsers } from './stub.ts'
-
-/** Judges who comes in. `source` is the peer's outer address: guessing is slowed by user and by source. */
-export type Verifier = {
-  verify(attempt: AuthAttempt, source: string): Promise<AuthVerdict>
-  change(users: readonly UserEntry[]): void
-}
 
 /** What a DHCPINFORM is answered with. */
 export type InformSettings = {
@@ -32,7 +23,6 @@ export type Cores = {
   ike(policy: IkePolicy): IkeMachine
   l2tp(policy: L2tpPolicy): L2tpMachine
   ppp(policy: PppPolicy): PppMachine
-  users(users: readonly UserEntry[], platform: Platform): Verifier
   /** The answer to an IPv4 packet that holds a DHCPINFORM, as another one; undefined where none is due. */
   inform(packet: Uint8Array, settings: InformSettings): Uint8Array | undefined
 }
@@ -41,6 +31,5 @@ export const cores: Cores = {
   ike: (policy) => new IkeCore(policy),
   l2tp: (policy) => new L2tpCore(policy),
   ppp: (policy) => new PppLink(policy),
-  users: stubUsers,
   inform: () => undefined,
 }

@@ -2,13 +2,15 @@
 //
 // Start: fast path (ports, TUN), then the network behind it, then DNS; only then is it ready. Stop: LCP Terminate and CDN for every session,
 // StopCCN for every tunnel, Delete for every SA, then DNS, network and fast path are taken away in the reverse order.
+import { LocalUsers } from '../aaa/local-users.ts'
+import { minuteOfWeek } from '../aaa/user.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
 import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
-import { type Cores, cores as realCores, type Verifier } from './cores.ts'
+import { type Cores, cores as realCores } from './cores.ts'
 import {
   type Admission,
   type Call,
@@ -77,7 +79,7 @@ class House implements Gateway, EndpointOwner {
   readonly #fastPath: FastPath
   readonly #endpoint: Endpoint
   readonly #sessions: Sessions
-  readonly #users: Verifier
+  readonly #users: LocalUsers
   readonly #cores: Cores
   readonly #since: Date
   #configuration: Configuration
@@ -91,7 +93,7 @@ class House implements Gateway, EndpointOwner {
     this.#fastPath = fastPath
     this.#since = platform.clock.date()
     this.#cores = cores
-    this.#users = cores.users(configuration.users, platform)
+    this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
     this.#endpoint = new Endpoint({
       platform,
@@ -201,8 +203,16 @@ class House implements Gateway, EndpointOwner {
     return pppPolicyOf(this.#configuration, peer.client)
   }
 
-  verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict> {
-    return this.#users.verify(attempt, call.peer.path.remote.address)
+  /** Slowed answers wait here, right or wrong. */
+  async verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict> {
+    const { clock, timers } = this.#platform
+    const { verdict, delayMs } = this.#users.verify(attempt, {
+      now: clock.now(),
+      minuteOfWeek: minuteOfWeek(clock.date()),
+      source: call.peer.path.remote.address,
+    })
+    if (delayMs > 0) await new Promise<void>((resolve) => timers.after(delayMs, resolve))
+    return verdict
   }
 
   grant(call: Call, user: string): NetworkGrant {

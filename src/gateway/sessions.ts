@@ -1,4 +1,5 @@
 // Who is in: grants addresses, lets a second log-in of a user end the first or refuses it, and keeps the list of sessions.
+import { minuteOfWeek, minutesAllowed } from '../aaa/user.ts'
 import type { Configuration, UserEntry } from '../config/configuration.ts'
 import type { CallId } from '../l2tp/contract.ts'
 import type { SessionCounters } from '../platform/fast-path.ts'
@@ -77,9 +78,16 @@ export class Sessions {
       dns: dnsOf(this.#configuration),
       nbns: remoteAccess.nbns,
       interfaceId: undefined,
-      sessionSeconds: entry.sessionSeconds ?? remoteAccess.sessionSeconds,
+      sessionSeconds: this.#sessionSeconds(entry),
       idleSeconds: entry.idleSeconds ?? remoteAccess.idleSeconds,
     }
+  }
+
+  /** The limit of the user, else of all; and never beyond the hours at which the user may be in. */
+  #sessionSeconds(entry: UserEntry): number | undefined {
+    const limit = entry.sessionSeconds ?? this.#configuration.remoteAccess.sessionSeconds
+    const minutes = minutesAllowed(entry.hours, minuteOfWeek(this.#platform.clock.date()))
+    return minutes === undefined ? limit : Math.min(limit ?? Number.POSITIVE_INFINITY, Math.max(1, minutes * 60))
   }
 
   /**
