@@ -376,7 +376,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       this.#terminate({ reason: why, byPeer: false, userSees: NO_NETWORK_PROTOCOL }, 'No address to give', at)
       return
     }
-    const { interfaceId, sessionSeconds, idleSeconds } = grant
+    const { ours, peers, dns, nbns, interfaceId, sessionSeconds, idleSeconds } = grant
     // Negotiating LCP anew doesn't lengthen a session.
     if (sessionSeconds !== undefined && !this.#timers.has('session'))
       this.#timers.set('session', at.now + sessionSeconds * 1000)
@@ -385,7 +385,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       this.#timers.set('idle', at.now + this.#idleMs)
     }
     const ipv6 = this.#policy.ipv6 ? { interfaceId } : undefined
-    this.#openNetwork(new NetworkLayer(this.#policy.restart, grant, ipv6), at)
+    this.#openNetwork(new NetworkLayer(this.#policy.restart, { ours, peers, dns, nbns }, ipv6), at)
   }
 
   #openNetwork(network: NetworkLayer, at: At): void {
