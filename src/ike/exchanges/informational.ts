@@ -27,6 +27,7 @@ import {
 import { doi, exchangeType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
 import { type DeletePayload, deletePayload, type NotifyPayload, type Payload } from '../wire/payloads.ts'
 import { refusedByPeer } from './quick-mode-initiator.ts'
+import { unfinished } from './quick-mode-responder.ts'
 
 // --- receiving --------------------------------------------------------------------------------------------------------------------------
 
@@ -80,13 +81,14 @@ export function hearUnknown(turn: Turn, received: Received): void {
   if (!received.header.encrypted) hearStranger(turn, undefined, received)
 }
 
-// Delete (RFC 2408 §3.15): of ESP SAs by the SPI at which their sender receives, of ISAKMP SAs by both cookies.
+// Delete (RFC 2408 §3.15): of ESP SAs by the SPI at which their sender receives (strongSwan names ours where it could not install the pair), of ISAKMP
+// SAs by both cookies.
 function act(turn: Turn, sa: IkeSa, { protocol, spis }: DeletePayload): void {
   const peer = turn.state.peers.get(sa.peer ?? -1)
   for (const octets of spis) {
     if (protocol === protocolId.ESP && peer) {
       const spi = espSpi(octets)
-      const pair = [...peer.pairs.values()].find(({ outboundSpi }) => outboundSpi === spi)
+      const pair = [...peer.pairs.values()].find(({ outboundSpi }) => outboundSpi === spi) ?? peer.pairs.get(spi ?? 0)
       if (pair) deletedByPeer(turn, peer, pair)
     }
     if (protocol === protocolId.ISAKMP) deleteIke(turn, sa, octets)
@@ -118,7 +120,7 @@ function hear(turn: Turn, sa: IkeSa, payload: NotifyPayload, received: Received)
       if (payload.protocol === protocolId.ISAKMP) shorten(turn, sa, payload)
       break
     default:
-      if (notify < notifyType.CONNECTED) refusedByPeer(turn, sa, nameOf(notifyType, notify, 'notify'))
+      if (notify < notifyType.CONNECTED) failedAtPeer(turn, sa, nameOf(notifyType, notify, 'notify'))
   }
   report(turn, {
     event: 'ike.notify.received',
@@ -126,6 +128,13 @@ function hear(turn: Turn, sa: IkeSa, payload: NotifyPayload, received: Received)
     notify: nameOf(notifyType, notify, 'notify'),
     authenticated: true,
   })
+}
+
+// An authenticated error: what we asked for is refused, or what we answered could not be used.
+function failedAtPeer(turn: Turn, sa: IkeSa, notify: string): void {
+  refusedByPeer(turn, sa, notify)
+  for (const [messageId, quick] of [...sa.quick])
+    if (quick.is === 'awaiting QM3') unfinished(turn, sa, messageId, quick, `the peer answered it with ${notify}`)
 }
 
 // RFC 3706 §5.3: the answer repeats the sequence number. A repeat of the message is answered from the cache.

@@ -5,6 +5,7 @@
 import { addressText } from '../../wire/address.ts'
 import type { WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
+import type { IkeRefusal } from '../events.ts'
 import { ownAddress } from '../identity.ts'
 import { exchangeIv, hash1, hash2, hash3 } from '../keys.ts'
 import { defaultSeconds, lesser } from '../lifetimes.ts'
@@ -72,17 +73,7 @@ function refuseQuick(
   turn: Turn,
   sa: IkeSa,
   payloads: readonly Payload[],
-  cause:
-    | 'proposal'
-    | 'mode'
-    | 'key exchange'
-    | 'selectors'
-    | 'authentication method'
-    | 'pre-shared key'
-    | 'exchange type'
-    | 'identity'
-    | 'no answer'
-    | 'notify',
+  cause: IkeRefusal,
   why: string,
   notify: keyof typeof notifyType,
 ): void {
@@ -229,14 +220,15 @@ export function receiveQM3(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
   if (found) confirmPair(turn, found.peer, found.pair, 'message')
 }
 
-/** Nobody sent QM3, and no packet came on the pair. */
+/** Nobody sent QM3 and no packet came on the pair, or the peer says that it can't use it. */
 export function unfinished(
   turn: Turn,
   sa: IkeSa,
   messageId: number,
   { inboundSpi }: QuickMode & { is: 'awaiting QM3' },
+  why = 'the peer did not finish quick mode',
 ): void {
   advanceQuick(turn, sa, messageId, undefined)
   const found = findPair(turn, inboundSpi)
-  if (found) removePair(turn, found.peer, found.pair, 'the peer did not finish quick mode')
+  if (found) removePair(turn, found.peer, found.pair, why)
 }
