@@ -118,3 +118,205 @@ test('a client logs in, packets pass, status shows it, it leaves', async () => {
   ])
   expect(client.network.cleared).toBe(true)
 })
+
+test('four clients behind one NAT, all with the same private address and host name, each reach their own session only', async () => {
+  const { machine, gateway } = await house()
+  const nat = world.network.nat('203.0.113.9')
+  const clients = Array.from({ length: 4 }, () => world.machine('192.168.1.5', nat))
+  const sessions = await world.of(Promise.all(clients.map((client) => connect(options(client), client))))
+  expect(new Set(sessions.map(({ address }) => address)).size).toBe(4)
+  for (const [i, session] of sessions.entries())
+    expect([i, await ping(clients[i]!, session, machine)]).toEqual([i, true])
+  expect(gateway.status().sessions.map(({ peer, natted }) => [peer.startsWith('203.0.113.9:'), natted])).toEqual(
+    Array(4).fill([true, true]),
+  )
+  // A client may not speak with a neighbour's address.
+  const [first, second] = sessions as [ClientSession, ClientSession]
+  clients[0]!.fastPath.fromTun(ipv4Packet(second.address, first.gateway, Uint8Array.of(3)))
+  await world.run(2000)
+  expect(machine.fastPath.tun).toEqual([])
+  expect(machine.said('warn')).toEqual([expect.stringContaining('their source is not the session')])
+})
+
+type Refusal = { name: string; text?: string; client: Partial<ConnectOptions>; log: RegExp; told: RegExp }
+const refusals: Refusal[] = [
+  {
+    name: 'a wrong pre-shared key',
+    client: { preSharedKey: new Secret('wrong') },
+    log: /198\.51\.100\.7:\d+ \(gatehouse\) was refused: .*pre-shared key/,
+    told: /pre-shared key|does not answer|no answer/i,
+  },
+  {
+    name: 'a wrong password',
+    client: { password: new Secret('no') },
+    log: /alice.* was refused: .*password.*691/,
+    told: /password/,
+  },
+  {
+    name: 'an unknown user',
+    client: { user: 'mallory' },
+    log: /mallory.* was refused: .*no user "mallory".*691/,
+    told: /password/,
+  },
+  {
+    name: 'a proposal that is not allowed',
+    client: { ike: [{ cipher: '3des', hash: 'sha1', group: 'modp1024' }] },
+    log: /was refused: .*proposal.*3des-sha1-modp1024.*security: compatible/,
+    told: /proposal/i,
+  },
+  {
+    name: 'an ESP proposal that is not allowed',
+    client: { esp: [{ cipher: '3des', hash: 'sha1', group: undefined }] },
+    log: /was refused: .*proposal.*3des-sha1.*security: compatible/,
+    told: /proposal/i,
+  },
+  {
+    name: 'an exhausted pool',
+    text: base
+      .replace('10.99.0.10-10.99.0.13', '10.99.0.0-10.99.0.1')
+      .replace('password: builder', 'password: builder, address: 10.99.0.0'),
+    client: {},
+    log: /alice.* was refused: the address pool is exhausted/,
+    told: /address|network/i,
+  },
+]
+
+test.each(refusals)('refused with the sentence that says so: $name', async ({ text, client: more, log, told }) => {
+  const { machine, gateway } = await house(text)
+  const client = world.machine('198.51.100.7')
+  await expect(logIn(client, more)).rejects.toThrow(told)
+  await world.run(60_000)
+  expect(machine.said('warn').join('\n')).toMatch(log)
+  expect(gateway.status()).toMatchObject({ pool: { used: 0 }, sessions: [] })
+})
+
+test('a client killed without a word is gone within a minute, its address free', async () => {
+  const { machine, gateway } = await house()
+  const client = world.machine('198.51.100.7')
+  const session = await logIn(client)
+  await ping(client, session, machine)
+  client.host.unplugged = true
+  expect(await world.until(() => gateway.status().pool.used === 0, 60_000)).toBe(true)
+  await world.run(30_000)
+  expect(gateway.status()).toMatchObject({ sessions: [], ikeSas: [], tunnels: [] })
+  expect(machine.said('info', 'warn').join('\n')).toMatch(/gone without a word/)
+})
+
+test('an idle session lives on, however long', async () => {
+  const { machine, gateway } = await house()
+  const client = world.machine('198.51.100.7')
+  const session = await logIn(client)
+  await world.run(3 * 3600_000)
+  expect(gateway.status().sessions.length).toBe(1)
+  expect(await ping(client, session, machine)).toBe(true)
+  // ESP lives an hour: three successors, and no session lost.
+  expect(
+    machine.records.filter(({ event, facts }) => event === 'ike.pair.established' && facts.rekeyed).length,
+  ).toBeGreaterThan(2)
+})
+
+test('disconnect by user and by address: the client is told, the address is free at once', async () => {
+  const { machine, gateway } = await house()
+  const [one, two] = [world.machine('198.51.100.7'), world.machine('198.51.100.8')]
+  const alice = await logIn(one)
+  const bob = await logIn(two, { user: 'bob', password: new Secret('builder') })
+  expect([gateway.disconnect('carol'), gateway.disconnect('alice'), gateway.disconnect(bob.address)]).toEqual([0, 1, 1])
+  expect(gateway.status()).toMatchObject({ pool: { used: 0 }, sessions: [] })
+  expect(await world.of(alice.ended)).toMatch(/disconnected by the operator|closed/)
+  expect(await world.of(bob.ended)).toMatch(/disconnected by the operator|closed/)
+  expect(machine.said('info').filter((line) => line.includes('disconnected by the operator')).length).toBe(2)
+})
+
+test('a reload drops only what it touches', async () => {
+  const { machine, gateway } = await house()
+  const [one, two] = [world.machine('198.51.100.7'), world.machine('198.51.100.8')]
+  const alice = await logIn(one)
+  const bob = await logIn(two, { user: 'bob', password: new Secret('builder') })
+  await world.of(
+    gateway.reload(
+      configuration(
+        base.replace('password: builder', 'password: builder, enabled: false').replace('correct', 'another'),
+      ),
+    ),
+  )
+  expect(await world.of(bob.ended)).toMatch(/disabled|closed/)
+  expect(gateway.status().sessions.map(({ user }) => user)).toEqual(['alice'])
+  expect(await ping(one, alice, machine)).toBe(true)
+  expect(machine.said('info')).toContain('the new configuration is in force; 1 session ended')
+  await expect(logIn(world.machine('198.51.100.9'))).rejects.toThrow()
+})
+
+test('a second log-in: both, the first ends, or the second is refused', async () => {
+  for (const [rule, expected] of [
+    ['any', [true, true]],
+    ['end-first', [false, true]],
+    ['refuse-second', [true, false]],
+  ] as const) {
+    const { gateway } = await house(base.replace('wonderland', `wonderland, sessions: ${rule}`))
+    const [one, two] = [world.machine('198.51.100.7'), world.machine('198.51.100.8')]
+    await logIn(one, { hostName: 'one' })
+    const second = await logIn(two, { hostName: 'two' }).catch(() => undefined)
+    await world.run(5000)
+    const peers = gateway.status().sessions.map(({ peer }) => peer.split(':')[0])
+    expect([rule, peers.includes('198.51.100.7'), peers.includes('198.51.100.8')]).toEqual([rule, ...expected])
+    expect(second !== undefined).toBe(expected[1])
+  }
+})
+
+test('a fixed address is one session’s: the machine that dials again gets it, the first ends', async () => {
+  const { machine, gateway } = await house(base.replace('wonderland', 'wonderland, address: 10.99.0.77'))
+  const client = world.machine('198.51.100.7')
+  const first = await logIn(client)
+  expect(first.address).toBe('10.99.0.77')
+  const second = await logIn(world.machine('198.51.100.8'))
+  expect(second.address).toBe('10.99.0.77')
+  await world.run(5000)
+  expect(gateway.status().sessions.map(({ peer }) => peer)).toEqual(['198.51.100.8:500'])
+  expect(machine.said('info').join('\n')).toContain('the first session ends')
+})
+
+test('stop: every client is told at once, nothing is left', async () => {
+  const { machine, gateway } = await house()
+  const clients = [world.machine('198.51.100.7'), world.machine('198.51.100.8')]
+  const sessions = []
+  for (const client of clients) sessions.push(await logIn(client))
+  await world.of(gateway.stop())
+  for (const { ended } of sessions) expect(await world.of(ended, 5000)).toMatch(/gateway stops|closed/)
+  expect(machine.network.cleared).toBe(true)
+  expect(machine.said('info').slice(-1)).toEqual(['stopped'])
+  expect(await world.of(gateway.stop())).toBe(undefined)
+})
+
+test('session and idle limits end a session with the reason', async () => {
+  const { machine } = await house(
+    base.replace('wonderland', 'wonderland, sessionLimit: 5m').replace('builder', 'builder, idleLimit: 2m'),
+  )
+  const one = world.machine('198.51.100.7')
+  const two = world.machine('198.51.100.8')
+  const alice = await logIn(one)
+  const bob = await logIn(two, { user: 'bob', password: new Secret('builder') })
+  await world.of(bob.ended, 130_000)
+  await world.of(alice.ended, 200_000)
+  expect(machine.said('info').filter((line) => /limit|disconnected/.test(line))).toEqual([
+    expect.stringContaining('bob at 198.51.100.8:500 (gatehouse) has reached the idle limit'),
+    expect.stringMatching(/^bob .* is disconnected after 2 min 0 s: .*idle/),
+    expect.stringContaining('alice at 198.51.100.7:500 (gatehouse) has reached the session limit'),
+    expect.stringMatching(/^alice .* is disconnected after 5 min 0 s: .*limit/),
+  ])
+})
+
+test('a NAT that forgets its bindings: the session goes on from the new port', async () => {
+  const { machine, gateway } = await house()
+  const nat = world.network.nat('203.0.113.9')
+  const client = world.machine('192.168.1.5', nat)
+  const session = await logIn(client)
+  await ping(client, session, machine)
+  const before = gateway.status().sessions[0]!.peer
+  nat.out.clear()
+  nat.back.clear()
+  nat.nextPort = 40_000
+  expect(await ping(client, session, machine)).toBe(true)
+  await world.run(1000)
+  expect(gateway.status().sessions[0]!.peer).not.toBe(before)
+  expect(await ping(client, session, machine)).toBe(true)
+})
