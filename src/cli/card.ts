@@ -30,7 +30,7 @@ export function card(configuration: Configuration, addresses: readonly string[])
   Password        ${user ? password : 'there is no user yet'}
 
   Windows   in PowerShell:
-            Add-VpnConnection -Name Gatehouse -ServerAddress ${server} -TunnelType L2tp -L2tpPsk ${quoted(key)} ${''}
+            Add-VpnConnection -Name Gatehouse -ServerAddress ${server} -TunnelType L2tp -L2tpPsk ${quoted(key)} \`
               -AuthenticationMethod ${kinds.join(',') || 'MSChapv2'} -EncryptionLevel Optional -Force
             then Settings, Network, VPN, Gatehouse: user ${name}. Error 809: UDP 500 and 4500 don't reach
             this machine. Error 789: the key. Error 691: user or password.

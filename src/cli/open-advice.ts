@@ -13,6 +13,9 @@ export function adviceFor(error: Partial<OpenError> & Error): string {
       return `${message}. "listen" names an address that this machine doesn't have.`
     case 'EPERM':
     case 'EACCES':
+      if (/tun/.test(subject) && code === 'EACCES') {
+        return `${message}. This user may not open it: its usual mode is 0666 (chmod 0666 /dev/net/tun); making a device takes CAP_NET_ADMIN besides.`
+      }
       return `${message}. The gateway needs the capabilities CAP_NET_ADMIN (device, routes, nftables), CAP_NET_RAW (protocol 50) and CAP_NET_BIND_SERVICE (ports 500, 4500, 53): run it as root, or by the unit in packaging/.`
     case 'ENOENT':
     case 'ENODEV':

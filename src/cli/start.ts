@@ -55,7 +55,7 @@ async function greet(
   const store = openStore(state)
   const mark = createHash('sha256').update(readFileSync(config)).digest('hex')
   if (store.read(proofName) !== mark) {
-    say('the proof: this gateway’s own client logs in from a network namespace and pings through')
+    say("the proof: the gateway's own client logs in from a network namespace and pings through")
     const { passed, transcript } = await prove(configuration, (line) => process.stdout.write(`    ${line}\n`))
     if (passed) store.write(proofName, mark)
     say(passed ? 'the proof passed' : `the proof failed: ${transcript.trim().split('\n').at(-1) ?? 'nothing was said'}`)
@@ -94,7 +94,7 @@ function withoutRoot(config: string): number {
     process.stderr.write(
       error
         ? `unshare can't be run: ${error.message}; the package util-linux has it\n`
-        : 'the proof did not run: this kernel may forbid unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces). Start it as root: sudo npm start\n',
+        : 'the proof did not run here; what was missing stands above (where unshare itself says "Operation not permitted", this kernel forbids unprivileged user namespaces). Start it as root: sudo npm start\n',
     )
     return 1
   } finally {
