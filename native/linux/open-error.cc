@@ -21,7 +21,7 @@ std::string errorName(int number) {
     case ENOBUFS: return "ENOBUFS";
     case EAFNOSUPPORT: return "EAFNOSUPPORT";
     case EPROTONOSUPPORT: return "EPROTONOSUPPORT";
-    default: return "E" + std::to_string(number);
+    default: return std::string("E").append(std::to_string(number));
   }
 }
 

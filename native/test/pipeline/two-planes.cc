@@ -1,0 +1,264 @@
+// Two data planes in one process, their TUNs in network namespaces of their own, real TCP and UDP between them: what sanitizers watch. Needs root and
+// /dev/net/tun, and says so where they are missing.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "crypto/transform.h"
+#include "linux/open-error.h"
+#include "pipeline/data-plane.h"
+#include "test/pipeline/packets.h"
+
+namespace gatehouse::test {
+namespace {
+
+using namespace pipeline;
+
+bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
+
+/// A namespace that goes with the object.
+class Namespace {
+ public:
+  explicit Namespace(std::string name) : name_(std::move(name)), made_(run("ip netns add " + name_)) {}
+  ~Namespace() {
+    if (made_) run("ip netns del " + name_);
+  }
+  [[nodiscard]] bool made() const { return made_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  /// Runs `body` on a thread inside.
+  template <typename Body>
+  void inside(Body&& body) const {
+    std::thread([&] {
+      const os::File file(open(("/var/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC));
+      CHECK_EQUAL(setns(file.get(), CLONE_NEWNET), 0);
+      body();
+    }).join();
+  }
+
+ private:
+  std::string name_;
+  bool made_;
+};
+
+struct Spec {
+  std::string cipher;
+  std::string hash;
+  bool encapsulated = true;
+  uint32_t workers = 1;
+  bool sequencing = false;
+  bool compressed = false;
+  std::string engine;
+};
+
+Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool client) {
+  Octets octets;
+  const auto u8 = [&](uint32_t value) { octets.push_back(static_cast<uint8_t>(value)); };
+  const auto u16 = [&](uint32_t value) { u8(value >> 8), u8(value); };
+  const auto u32 = [&](uint32_t value) { u16(value >> 16), u16(value); };
+  const auto text = [&](const std::string& value) {
+    u8(static_cast<uint32_t>(value.size()));
+    octets.insert(octets.end(), value.begin(), value.end());
+  };
+  const auto sa = [&](uint32_t spi) {
+    const auto transform = crypto::transformFromNames(spec.cipher, spec.hash, false);
+    u32(spi), text(spec.cipher), text(spec.hash), u8(0);
+    const Octets cipher = sequenceOf(transform->cipherKeyLength(), static_cast<uint8_t>(spi));
+    const Octets integrity = sequenceOf(transform->integrityKeyLength(), static_cast<uint8_t>(spi + 1));
+    text({cipher.begin(), cipher.end()}), text({integrity.begin(), integrity.end()});
+  };
+  u8(1), u32(1);
+  u8(3), u32(1);
+  u8(4), u32(client ? 0x7F000002 : 0x7F000001), u16(from.nattPort()), u8(4), u32(client ? 0x7F000001 : 0x7F000002), u16(to.nattPort());
+  u8(spec.encapsulated), u8(1), u16(1024), u8(0), sa(client ? 1001 : 1002), sa(client ? 1002 : 1001);
+  u8(7), u32(1), u32(1);
+  const uint32_t ids[2] = {11, 12};
+  for (const uint32_t id : {ids[client ? 0 : 1], ids[client ? 1 : 0]}) u16(id), u16(id + 100), u16(1701);
+  u8(spec.sequencing);
+  u8(8), u32(1), u8(spec.compressed), u8(spec.compressed), u8(client), u16(1400), u8(4), u32(client ? 0x0A630001 : 0x0A630002), u16(0), u8(0);
+  return octets;
+}
+
+sockaddr_in nameOf(const char* address, uint16_t port) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(port);
+  inet_pton(AF_INET, address, &name.sin_addr);
+  return name;
+}
+
+/// Sends `size` octets by TCP from the current namespace to the listener, and reads back how many arrived and their sum.
+struct Tally {
+  uint64_t octets = 0;
+  uint64_t sum = 0;
+  bool operator==(const Tally&) const = default;
+};
+
+Tally receiveAll(int listener) {
+  Tally tally;
+  pollfd waiting{listener, POLLIN, 0};
+  if (poll(&waiting, 1, 10000) <= 0) return tally;
+  const os::File connection(accept(listener, nullptr, nullptr));
+  Octets buffer(65536);
+  for (;;) {
+    const ssize_t length = read(connection.get(), buffer.data(), buffer.size());
+    if (length <= 0) return tally;
+    for (ssize_t i = 0; i < length; i++) tally.sum = tally.sum * 31 + buffer[static_cast<size_t>(i)];
+    tally.octets += static_cast<uint64_t>(length);
+  }
+}
+
+Tally sendAll(const char* address, uint16_t port, size_t size, int seconds = 10) {
+  Tally tally;
+  const os::File connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{seconds, 0};
+  setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  const sockaddr_in name = nameOf(address, port);
+  if (connect(connection.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return tally;
+  while (tally.octets < size) {
+    const Octets chunk = sequenceOf(std::min<size_t>(40000, size - tally.octets), static_cast<uint8_t>(tally.octets));
+    const ssize_t length = write(connection.get(), chunk.data(), chunk.size());
+    if (length <= 0) return tally;
+    for (ssize_t i = 0; i < length; i++) tally.sum = tally.sum * 31 + chunk[static_cast<size_t>(i)];
+    tally.octets += static_cast<uint64_t>(length);
+  }
+  return tally;
+}
+
+size_t sendDatagrams(const char* address, uint16_t port, size_t count) {
+  const os::File file(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in name = nameOf(address, port);
+  const Octets datagram = sequenceOf(1000);
+  size_t sent = 0;
+  for (size_t i = 0; i < count; i++) sent += sendto(file.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) > 0;
+  return sent;
+}
+
+void transfer(const Namespace& from, const Namespace& to, const char* address, size_t size) {
+  int accepting = -1;
+  to.inside([&] {
+    accepting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in name = nameOf(address, 5555);
+    const int one = 1;
+    setsockopt(accepting, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    CHECK_EQUAL(bind(accepting, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+    CHECK_EQUAL(listen(accepting, 4), 0);
+  });
+  Tally received;
+  std::thread receiver([&] { received = receiveAll(accepting); });
+  Tally sent;
+  from.inside([&] { sent = sendAll(address, 5555, size); });
+  receiver.join();
+  close(accepting);
+  CHECK_EQUAL(sent.octets, size);
+  CHECK(received == sent);
+}
+
+uint64_t counted(const DataPlane& plane, std::string_view name) {
+  for (const auto& [which, value] : plane.counters()) {
+    if (which == name) return value;
+  }
+  return 0;
+}
+
+void exchange(const Spec& spec) {
+  if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
+  const std::string prefix = "ght" + std::to_string(getpid() % 100000);
+  const Namespace gatewaySide(prefix + "g");
+  const Namespace clientSide(prefix + "c");
+  if (!gatewaySide.made() || !clientSide.made()) return skip("network namespaces can't be made");
+  DataPlaneOptions options;
+  options.ikePort = options.nattPort = 0;
+  options.workers = spec.workers;
+  options.engine = spec.engine;
+  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.tun.name = gatewaySide.name();
+  DataPlane gateway(options, [] {});
+  options.listen = {Address::from(fromHex("7f000002").data(), 4)};
+  options.tun.name = clientSide.name();
+  DataPlane client(options, [] {});
+  CHECK(!gateway.apply(list(spec, gateway, client, false)));
+  CHECK(!client.apply(list(spec, client, gateway, true)));
+  for (const auto& [side, address] : {std::pair(&gatewaySide, "10.99.0.1/24"), std::pair(&clientSide, "10.99.0.2/24")}) {
+    const std::string& name = side->name();
+    CHECK(run("ip link set " + name + " netns " + name + " && ip -n " + name + " addr add " + address + " dev " + name + " && ip -n " + name + " link set " + name + " up"));
+  }
+  const size_t size = 4 * 1000 * 1000;
+  transfer(clientSide, gatewaySide, "10.99.0.1", size);
+  transfer(gatewaySide, clientSide, "10.99.0.2", size);
+  std::vector<uint8_t> events(65536);
+  bool more = false;
+  CHECK(gateway.drain(events, more) != 0);
+  CHECK(!gateway.activity().empty());
+  for (const char* name : {"dropForged", "dropReplayed", "dropMalformed", "dropInner", "dropNotL2tp", "dropStray", "dropEngine", "dropEncapsulation"}) {
+    CHECK_EQUAL(counted(gateway, name), 0U);
+    CHECK_EQUAL(counted(client, name), 0U);
+  }
+  // In the midst of things: the peer goes while its packets fly, and one end closes.
+  const std::string address = "10.99.0.1";
+  std::thread flying([&] { clientSide.inside([&] { (void)sendDatagrams(address.c_str(), 5556, 2000); }); });
+  CHECK(!gateway.apply(fromHex("0200000001")));
+  client.close();
+  flying.join();
+}
+
+TEST("two planes: AES-GCM, one worker") { exchange({.cipher = "aes128gcm16", .hash = "", .engine = ""}); }
+TEST("two planes: AES-CBC with SHA1 over protocol 50") { exchange({.cipher = "aes256", .hash = "sha1", .encapsulated = false, .engine = ""}); }
+TEST("two planes: several workers, numbered and compressed") { exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true, .engine = ""}); }
+TEST("two planes: several workers over protocol 50") { exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2, .engine = ""}); }
+TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine = "openssl"}); }
+
+TEST("opening: a busy port says which, and nothing stays behind") {
+  if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
+  const os::File holder(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name = nameOf("127.0.0.1", 0);
+  socklen_t length = sizeof name;
+  CHECK_EQUAL(bind(holder.get(), reinterpret_cast<const sockaddr*>(&name), length), 0);
+  getsockname(holder.get(), reinterpret_cast<sockaddr*>(&name), &length);
+  DataPlaneOptions options;
+  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.ikePort = 0;
+  options.nattPort = ntohs(name.sin_port);
+  options.tun.name = "ghtbusy";
+  for (const uint32_t workers : {1U, 2U}) {
+    options.workers = workers;
+    try {
+      const DataPlane plane(options, [] {});
+      CHECK(false);
+    } catch (const os::OpenError& error) {
+      CHECK_EQUAL(error.code(), std::string("EADDRINUSE"));
+      CHECK_EQUAL(error.subject(), "udp 127.0.0.1:" + std::to_string(options.nattPort));
+    }
+  }
+  // The other gateway may share its own ports among its workers: we still don't join in.
+  const int one = 1;
+  setsockopt(holder.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  CHECK_THROWS(DataPlane(options, [] {}), os::OpenError);
+  CHECK(!run("ip link show ghtbusy"));
+}
+
+TEST("opening: a device of that name exists") {
+  if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
+  DataPlaneOptions options;
+  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.ikePort = options.nattPort = 0;
+  options.workers = 2;
+  options.tun.name = "ghttwice";
+  const DataPlane plane(options, [] {});
+  try {
+    const DataPlane second(options, [] {});
+    CHECK(false);
+  } catch (const os::OpenError& error) {
+    CHECK_EQUAL(error.code(), std::string("EBUSY"));
+    CHECK_EQUAL(error.subject(), std::string("device ghttwice"));
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::test
