@@ -1,12 +1,14 @@
-// What `require` of the addon gives: the DataPlane class. Several environments (worker threads) may load it; nothing here is shared between them.
+// What `require` of the addon gives: the DataPlane class and the benchmark. Several environments (worker threads) may load it; nothing here is shared between them.
 #include <napi.h>
 
+#include "addon/bench-function.h"
 #include "addon/data-plane-object.h"
 
 namespace {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", gatehouse::addon::DataPlaneObject::define(env));
+  exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   return exports;
 }
 

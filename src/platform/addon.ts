@@ -35,7 +35,27 @@ export interface NativeDataPlane {
   close(): void
 }
 
-export type NativeModule = { readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane }
+/** As native/bench/bench.h has it. */
+export type NativeBenchResult = {
+  readonly engine: string
+  readonly algorithm: string
+  readonly direction: 'seal' | 'open'
+  readonly size: string
+  readonly gbps: number
+  readonly packetsPerSecond: number
+  readonly spread: number
+  readonly limitGbps: number
+  readonly ratio: number
+}
+
+export type NativeModule = {
+  readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane
+  /** Blocks for seconds to minutes. */
+  readonly benchEngines: (
+    options: { milliseconds: number; repeats: number },
+    progress: (done: number, all: number) => boolean,
+  ) => readonly NativeBenchResult[]
+}
 
 const modulePath = fileURLToPath(new URL('../../native/build/Release/gatehouse.node', import.meta.url))
 

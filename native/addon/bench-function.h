@@ -1,0 +1,12 @@
+// `benchEngines` of the addon: the in-memory benchmark, on the thread that calls it.
+#pragma once
+
+#include <napi.h>
+
+namespace gatehouse::addon {
+
+/// `benchEngines({ milliseconds, repeats }, progress)`: an array of results, fields as in bench/bench.h. `progress(done, all)` is called before each
+/// measurement; where it returns false the run stops and gives what it has.
+Napi::Value benchEngines(const Napi::CallbackInfo& info);
+
+}  // namespace gatehouse::addon
