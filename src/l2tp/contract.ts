@@ -31,7 +31,7 @@ export type L2tpInput =
       readonly octets: Uint8Array
     }
   | { readonly on: 'tick' }
-  /** The peer's last SA is gone: drop everything of it, silently. */
+  /** The peer's last SA is gone: drop everything of it, without a word to it. Its calls end with `callDown` and `callFailed`; no `idle` follows. */
   | { readonly on: 'peerGone'; readonly peer: PeerId }
   /** Data came from the peer: its control connection need not be probed. */
   | { readonly on: 'heard'; readonly peers: readonly PeerId[] }
@@ -43,7 +43,10 @@ export type L2tpInput =
       readonly localPort: number
       readonly remotePort: number
     }
-  /** PPP is over, or the operator says so: CDN (RFC 2661 §6.12); the tunnel is closed with its last session. */
+  /**
+   * PPP is over, or the operator says so: CDN (RFC 2661 §6.12) with a result code (3: administrative, 1: PPP ended) and text for the peer;
+   * the tunnel is closed with its last session. A call that is not up any more is passed over.
+   */
   | {
       readonly on: 'hangUp'
       readonly call: CallId
@@ -63,7 +66,7 @@ export type L2tpEffect =
       readonly remotePort: number
       readonly octets: Uint8Array
     }
-  /** The session is established: PPP begins. `request` where we called. Ids as in the fast path's `addSession`. */
+  /** The session is established: PPP begins. It comes before the acknowledgement (or our ICCN) that lets the peer send: add the session first. `request` where we called. Ids as in the fast path's `addSession`. */
   | {
       readonly do: 'callUp'
       readonly call: CallId
@@ -81,7 +84,7 @@ export type L2tpEffect =
   | { readonly do: 'idle'; readonly peer: PeerId }
   | { readonly do: 'report'; readonly event: L2tpEvent }
 
-/** For `status`. */
+/** For `status`. `state` is RFC 2661's (`wait-ctl-reply`, `wait-ctl-conn`, `established`), or `closing`. */
 export type L2tpTunnelStatus = {
   readonly peer: PeerId
   readonly localTunnel: number

@@ -48,7 +48,10 @@ const framingCapabilities = 3
 const vendorName = new TextEncoder().encode('Gatehouse')
 /** From SCCRQ to SCCCN: beyond this the peer is not trying. */
 const setUpMs = 60_000
-/** How long an open control connection may stand without a session: Windows asks for one at once and closes after its last. */
+/**
+ * How long an open control connection may stand after its last session: Windows closes it at once. Before its first it has the time of a set-up:
+ * the request may be lost again and again.
+ */
 const emptyMs = 15_000
 
 export class ControlConnection implements Carrier {
@@ -65,6 +68,7 @@ export class ControlConnection implements Carrier {
   readonly sessions = new Map<number, Session>()
   readonly pending = new Map<number, Instant>()
   emptySince: Instant | undefined
+  served = false
   /** Our SCCRQ's, while a simultaneous open could happen (§4.4.3). */
   tieBreaker: Uint8Array | undefined
   #state: State = { is: 'idle', until: undefined }
@@ -108,7 +112,7 @@ export class ControlConnection implements Carrier {
     const times = [this.#delivery.resendAt]
     if (this.#state.is !== 'established') times.push(this.#state.until)
     else {
-      if (this.emptySince !== undefined) times.push(this.emptySince + emptyMs)
+      if (this.emptySince !== undefined) times.push(this.emptySince + this.#emptyMs)
       if (this.#helloMs > 0 && this.#delivery.queue.length === 0) times.push(this.#heard + this.#helloMs)
       for (const until of this.pending.values()) {
         times.push(until)
@@ -117,6 +121,10 @@ export class ControlConnection implements Carrier {
     }
     const set = times.filter((time) => time !== undefined)
     return set.length > 0 ? Math.min(...set) : undefined
+  }
+
+  get #emptyMs(): number {
+    return this.served ? emptyMs : setUpMs
   }
 
   status(): L2tpTunnelStatus {
@@ -317,6 +325,8 @@ export class ControlConnection implements Carrier {
 
   #actStop(around: Surroundings, message: Message): void {
     const { result = 0, error = 0, text = new Uint8Array(0) } = message.fields.resultCode ?? {}
+    // A server may refuse our SCCRQ with this alone; the acknowledgement wants its ID.
+    if (this.remote === 0) this.remote = message.fields.assignedTunnelId ?? 0
     const challenged = this.#state.is === 'wait-ctl-conn' && this.#state.challenge !== undefined
     const hint = challenged ? ` ${secretAsked}` : ''
     const why = `The peer closed the control connection: ${resultText('StopCCN', result, error)}${saying(text)}.${hint}`

@@ -32,6 +32,8 @@ export type Carrier = {
   readonly pending: Map<number, Instant>
   /** Since when there are no sessions, while there are none. */
   emptySince: Instant | undefined
+  /** It has had a session, or been asked for one. */
+  served: boolean
   send(around: Surroundings, type: MessageType, fields: Fields, session: number): void
 }
 
@@ -76,6 +78,7 @@ function newSession(
   const session: Session = { role, local, remote: 0, request, callingNumber: undefined, state: { is: 'idle' } }
   carrier.sessions.set(local, session)
   carrier.emptySince = undefined
+  carrier.served = true
   carrier.pending.set(local, around.now + setUpMs)
   return session
 }
