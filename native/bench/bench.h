@@ -44,6 +44,6 @@ struct Result {
 };
 
 /// On the calling thread; takes seconds to minutes. Throws std::invalid_argument for names that are unknown.
-std::vector<Result> run(const Options& options);
+std::vector<Result> run(const Options& wanted);
 
 }  // namespace gatehouse::bench

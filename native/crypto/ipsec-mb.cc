@@ -166,7 +166,7 @@ class ChainKey final : public Key {
     switch (transform().cipher) {
       case Cipher::aesCbc: {
         // Both directions come out; only ours is kept.
-        alignas(16) std::array<std::uint8_t, 15 * 16> other{};
+        alignas(16) std::array<std::uint8_t, 240> other{};
         std::uint8_t* encrypt = seal ? schedules_.data() : other.data();
         std::uint8_t* decrypt = seal ? other.data() : schedules_.data();
         switch (transform().keyBits) {
@@ -209,7 +209,7 @@ class ChainKey final : public Key {
     wipe(std::span(block));
   }
 
-  static constexpr std::size_t desScheduleLength = 16 * 8;
+  static constexpr std::size_t desScheduleLength = 128;
 
   alignas(64) std::array<std::uint8_t, 3 * desScheduleLength> schedules_{};
   alignas(16) std::array<std::uint8_t, 64> inner_{};

@@ -189,16 +189,20 @@ class OpensslKey final : public Key {
     std::array<std::uint8_t, 4> high;
     writeBig32(high.data(), job.sequenceHigh);
     const std::span<const std::uint8_t> more(high.data(), transform().esn ? high.size() : 0);
-    std::visit(
-        [&](const auto& hmac) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(hmac)>, std::monostate>) {
-            hmac.compute({job.packet, job.length}, more, out);
-          }
-        },
-        hmac_);
+    // Not std::visit, which can throw.
+    compute<Md5>(job, more, out);
+    compute<Sha1>(job, more, out);
+    compute<Sha256>(job, more, out);
+    compute<Sha384>(job, more, out);
+    compute<Sha512>(job, more, out);
   }
 
  private:
+  template <typename Hash>
+  void compute(const Job& job, std::span<const std::uint8_t> more, std::uint8_t* out) const noexcept {
+    if (const auto* hmac = std::get_if<Hmac<Hash>>(&hmac_)) hmac->compute({job.packet, job.length}, more, out);
+  }
+
   const EVP_CIPHER* cipher_;
   std::array<std::uint8_t, 32> key_{};
   std::array<std::uint8_t, gcmSaltLength> salt_{};

@@ -54,9 +54,11 @@ std::size_t EpochDomain::collect() {
   {
     const std::lock_guard lock(mutex_);
     const std::uint64_t oldest = oldestReader();
-    const auto kept = std::ranges::partition(retired_, [&](const Retired& r) { return r.epoch > oldest; });
-    done.assign(kept.begin(), kept.end());
-    retired_.erase(kept.begin(), kept.end());
+    // Not std::ranges: clang 14, which fuzzes this, does not take libstdc++'s subranges.
+    const auto free =
+        std::partition(retired_.begin(), retired_.end(), [&](const Retired& r) { return r.epoch > oldest; });
+    done.assign(free, retired_.end());
+    retired_.erase(free, retired_.end());
     left = retired_.size();
   }
   // Outside the lock: what is destroyed may retire something in turn.

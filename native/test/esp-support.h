@@ -129,7 +129,7 @@ class Receiver {
 /// Key octets that are not all the same, and not weak DES keys.
 inline Octets someKey(std::size_t length, std::uint8_t seed = 1) {
   Octets key(length);
-  for (std::size_t i = 0; i < length; ++i) key[i] = static_cast<std::uint8_t>(seed * 37 + i * 11 + 3);
+  for (std::size_t i = 0; i < length; ++i) key[i] = static_cast<std::uint8_t>(std::size_t{seed} * 37 + i * 11 + 3);
   return key;
 }
 
