@@ -5,7 +5,7 @@ import type { OpenError } from '../platform/addon.ts'
 /** One sentence or two: what is wrong, and what to do. */
 export function adviceFor(error: Partial<OpenError> & Error): string {
   const { code, subject = '', message } = error
-  const port = /\b(\d{1,5})\b/.exec(subject)?.[1] ?? /\bport (\d{1,5})\b/.exec(message)?.[1]
+  const port = /(\d{1,5})$/.exec(subject)?.[1]
   switch (code) {
     case 'EADDRINUSE':
       return `${message}. ${port ? holderOf(Number(port)) : 'Another program has the port.'} Stop it (strongSwan and libreswan listen there), or give another "listen" address.`
