@@ -6,6 +6,7 @@ import { isWeak } from '../algorithms/levels.ts'
 import { showEspProposal } from '../algorithms/proposals.ts'
 import { type Path, sameEndpoint, samePath } from '../wire/address.ts'
 import type { PeerGoneReason, PeerId } from './contract.ts'
+import { armProbe } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
 import type { IkeSa, Pair, Peer } from './state.ts'
 import { arm, emit, report, type Turn } from './turn.ts'
@@ -110,17 +111,25 @@ export function addPair(turn: Turn, peer: Peer, pair: Pair): void {
   armPairTimers(turn, pair)
   if (peer.announced) return
   peer.announced = true
+  armProbe(turn, peer)
   emit(turn, { do: 'peerUp', peer: peer.id, request: peer.request, path: peer.path, client: peer.client })
 }
 
 /** The other side surely has the pair: it carries our packets from now on, and what it replaces drains. */
 export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 'packet'): void {
-  usePair(turn, peer, pair, by)
+  // On a first packet the fast path has switched by itself.
+  if (by === 'packet') peer.using = pair.inboundSpi
+  if (pair.state === 'draining') {
+    const current = [...peer.pairs.values()].findLast(({ state }) => state === 'current')
+    if (current) usePair(turn, peer, current)
+  }
   if (pair.state !== 'new') return
   pair.state = 'current'
   const replaced = [...peer.pairs.values()].filter((other) => other !== pair && replaces(pair, other))
-  const loser = replaced.find((other) => collided(pair, other))
-  for (const other of replaced) drainPair(turn, other === loser && outranks(other, pair) ? pair : other)
+  const winner = replaced.find((other) => collided(pair, other) && other.rank > pair.rank)
+  for (const other of replaced) if (other !== winner) drainPair(turn, other)
+  if (winner) drainPair(turn, pair)
+  usePair(turn, peer, winner ?? pair)
   const { inboundSpi, outboundSpi, ikeSa } = pair
   report(turn, {
     event: 'ike.pair.established',
@@ -150,13 +159,10 @@ function collided(pair: Pair, other: Pair): boolean {
   )
 }
 
-const outranks = (a: Pair, b: Pair) => a.rank > b.rank
-
-function usePair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 'packet'): void {
-  if (peer.using === pair.inboundSpi || pair.state === 'draining') return
+function usePair(turn: Turn, peer: Peer, pair: Pair): void {
+  if (peer.using === pair.inboundSpi) return
   peer.using = pair.inboundSpi
-  // On a first packet the fast path has switched by itself.
-  if (by === 'message') emit(turn, { do: 'use', peer: peer.id, inboundSpi: pair.inboundSpi })
+  emit(turn, { do: 'use', peer: peer.id, inboundSpi: pair.inboundSpi })
 }
 
 /** Kept inbound; deleted by whoever started the rekeying, or when it is quiet or expires. */
@@ -168,37 +174,43 @@ function drainPair(turn: Turn, pair: Pair): void {
   arm(turn, `drain ${pair.inboundSpi}`, pair.drainsUntil)
 }
 
-/** What to do with a draining pair whose time has come: it was quiet, or we started the rekeying and end it. */
+/**
+ * A draining pair whose time has come. Whoever started the rekeying says Delete then; the other side only when nothing came on the pair any more.
+ * Nobody drops it without a word: the other side might fall back on it.
+ */
 export function drained(turn: Turn, peer: Peer, pair: Pair): 'delete' | 'wait' | 'remove' {
+  if (pair.deleteSaid) return 'remove'
   const weRekeyed = [...peer.pairs.values()].some(
     (other) => other.state === 'current' && other.role === 'initiator' && replaces(other, pair),
   )
-  if (pair.deleteSaid) return 'remove'
-  if (weRekeyed) {
-    pair.deleteSaid = true
-    arm(turn, `drain ${pair.inboundSpi}`, turn.now + lingerMs)
-    return 'delete'
+  const quietAt = pair.heardAt + quietMs
+  if (!weRekeyed && quietAt > turn.now) {
+    arm(turn, `drain ${pair.inboundSpi}`, quietAt)
+    return 'wait'
   }
-  if (pair.heardAt + quietMs <= turn.now) return 'remove'
-  arm(turn, `drain ${pair.inboundSpi}`, pair.heardAt + quietMs)
-  return 'wait'
+  linger(turn, pair)
+  return 'delete'
+}
+
+function linger(turn: Turn, pair: Pair): void {
+  pair.deleteSaid = true
+  arm(turn, `drain ${pair.inboundSpi}`, turn.now + lingerMs)
 }
 
 /** The peer said Delete for a pair: with a successor it lingers for packets on their way, without one it is gone. */
 export function deletedByPeer(turn: Turn, peer: Peer, pair: Pair): void {
-  const successor = [...peer.pairs.values()].find(
-    (other) =>
-      other !== pair && !other.deleteSaid && other.established >= pair.established && sameSelectors(other, pair),
+  const others = [...peer.pairs.values()].filter(
+    (other) => other !== pair && !other.deleteSaid && sameSelectors(other, pair),
   )
+  const successor = others.find(({ state }) => state === 'current') ?? others.at(-1)
   if (!successor) {
     peer.lostBecause = 'deleted-by-peer'
     removePair(turn, peer, pair, 'the peer deleted it')
     return
   }
-  if (peer.using === pair.inboundSpi) usePair(turn, peer, successor, 'message')
-  if (pair.state !== 'draining') drainPair(turn, pair)
-  pair.deleteSaid = true
-  arm(turn, `drain ${pair.inboundSpi}`, turn.now + lingerMs)
+  if (peer.using === pair.inboundSpi) usePair(turn, peer, successor)
+  drainPair(turn, pair)
+  linger(turn, pair)
 }
 
 export function removePair(turn: Turn, peer: Peer, pair: Pair, reason: string): void {
@@ -214,12 +226,10 @@ export function removePair(turn: Turn, peer: Peer, pair: Pair, reason: string): 
     reason,
   })
   if (peer.using === pair.inboundSpi) peer.using = undefined
+  const left = [...peer.pairs.values()]
   const next =
-    [...peer.pairs.values()].reverse().find((other) => other.state !== 'draining') ?? [...peer.pairs.values()].at(-1)
-  if (next && peer.using === undefined) {
-    peer.using = next.inboundSpi
-    emit(turn, { do: 'use', peer: peer.id, inboundSpi: next.inboundSpi })
-  }
+    left.findLast(({ state }) => state === 'current') ?? left.findLast(({ deleteSaid }) => !deleteSaid) ?? left.at(-1)
+  if (next && peer.using === undefined) usePair(turn, peer, next)
   if (!next) arm(turn, `lost ${peer.id}`, turn.now + successorMs)
 }
 
