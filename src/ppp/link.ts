@@ -157,7 +157,9 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   #establish(at: At): void {
     const { restart, authSeconds } = this.#policy
     this.#phase = { is: 'establish' }
-    this.#timers.set('set-up', at.now + restart.ms * restart.maxConfigure + authSeconds * 1000)
+    // Negotiating anew before the network phase doesn't lengthen the patience.
+    if (!this.#timers.has('set-up'))
+      this.#timers.set('set-up', at.now + restart.ms * restart.maxConfigure + authSeconds * 1000)
   }
 
   #lcpFrame(payload: Uint8Array, at: At): void {

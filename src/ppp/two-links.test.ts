@@ -50,13 +50,13 @@ test.each([
   expect(pair.effects.server.flatMap((effect) => (effect.do === 'report' ? [effect.event] : []))).toEqual([
     { event: 'ppp.lcp.opened', mru: 1400, authentication: name },
     { event: 'ppp.auth.accepted', user: 'alice', kind: name, weak: kind === 'pap' || kind === 'mschap' },
-    { event: 'ppp.network.opened', user: 'alice', protocol: 'ipcp', address: '10.99.0.10' },
     {
       event: 'ppp.network.opened',
       user: 'alice',
       protocol: 'ipv6cp',
       address: expect.stringMatching(/^[0-9a-f:]{19}$/),
     },
+    { event: 'ppp.network.opened', user: 'alice', protocol: 'ipcp', address: '10.99.0.10' },
   ])
 })
 
