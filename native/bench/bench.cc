@@ -1,6 +1,6 @@
 // A measurement is a loop over one batch of packets that are sealed, opened again and so on, in place, in the caches: what memory costs besides is
-// the same for every engine. The time of sealing and that of opening are taken apart. Path and engine alone take turns, so that a slow moment of the
-// machine hits both.
+// the same for every engine. Each batch is timed by itself and the median batch counts, so that a batch in whose middle the processor was taken away
+// does not. Path and engine alone take turns.
 #include "bench/bench.h"
 
 #include <algorithm>
@@ -29,16 +29,21 @@ constexpr std::size_t front = 64;
 constexpr std::size_t stride = 64 + 1600 + 64;
 constexpr std::uint32_t largestSize = 1500;
 
-/// Octets and seconds of one direction.
-struct Tally {
-  double octets = 0;
-  double packets = 0;
-  double seconds = 0;
+/// Seconds of each batch, sealed and opened.
+struct Times {
+  std::vector<double> seal;
+  std::vector<double> open;
+
+  void clear() {
+    seal.clear();
+    open.clear();
+  }
 };
 
-struct Both {
-  Tally seal;
-  Tally open;
+/// One measurement: the median batch of each.
+struct Sample {
+  double path = 0;
+  double alone = 0;
 };
 
 std::uint32_t sizeAt(std::uint32_t size, std::size_t index) { return size == 0 ? imix[index % imix.size()] : size; }
@@ -99,8 +104,7 @@ class Bed {
   }
 
   /// Once through all packets, SA and all.
-  void path(Both& both) {
-    double octets = 0;
+  void path(Times& times) {
     const auto sealing = Clock::now();
     for (std::size_t i = 0; i < outbound_.size(); ++i) {
       auto& packet = outbound_[i];
@@ -108,11 +112,10 @@ class Bed {
       packet.payload = slot(i) + packet.sa->headRoom();
       packet.length = sizeAt(size_, i);
       packet.nextHeader = 17;
-      octets += packet.length;
       writeHeaders(packet.payload, packet.length, packet.sa->spi());
     }
     worker_.seal(outbound_);
-    both.seal.seconds += elapsed(sealing);
+    times.seal.push_back(elapsed(sealing));
     for (std::size_t i = 0; i < inbound_.size(); ++i) {
       if (outbound_[i].result != esp::SealResult::ok) throw std::logic_error("a packet was not sealed");
       inbound_[i].esp = outbound_[i].esp;
@@ -128,29 +131,30 @@ class Bed {
                readHeaders(packet.payload, packet.payloadLength, packet.sa->spi());
       }
     }
-    both.open.seconds += elapsed(opening);
+    times.open.push_back(elapsed(opening));
     if (!good) throw std::logic_error("a packet was not opened");
-    count(both, octets);
   }
 
   /// The same through the engine alone.
-  void engineAlone(Both& both) {
-    double octets = 0;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      jobs_[i].key = sealKeys_[i % sealKeys_.size()].get();
-      octets += sizeAt(size_, i);
-    }
+  void engineAlone(Times& times) {
+    for (std::size_t i = 0; i < jobs_.size(); ++i) jobs_[i].key = sealKeys_[i % sealKeys_.size()].get();
     const auto sealing = Clock::now();
     context_->seal(jobs_);
-    both.seal.seconds += elapsed(sealing);
+    times.seal.push_back(elapsed(sealing));
     for (std::size_t i = 0; i < jobs_.size(); ++i) jobs_[i].key = openKeys_[i % openKeys_.size()].get();
     const auto opening = Clock::now();
     context_->open(jobs_);
-    both.open.seconds += elapsed(opening);
+    times.open.push_back(elapsed(opening));
     for (const auto& job : jobs_) {
       if (job.status != crypto::Status::ok) throw std::logic_error("the engine failed a packet");
     }
-    count(both, octets);
+  }
+
+  /// Octets of payload in one batch.
+  [[nodiscard]] double octets() const {
+    double sum = 0;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) sum += sizeAt(size_, i);
+    return sum;
   }
 
  private:
@@ -169,13 +173,6 @@ class Bed {
     openKeys_.push_back(expand(crypto::Direction::open));
   }
 
-  void count(Both& both, double octets) const {
-    for (Tally* tally : {&both.seal, &both.open}) {
-      tally->octets += octets;
-      tally->packets += static_cast<double>(jobs_.size());
-    }
-  }
-
   std::uint32_t size_;
   crypto::Transform transform_;
   esp::EpochDomain domain_;
@@ -192,39 +189,40 @@ class Bed {
   std::vector<crypto::Job> jobs_;
 };
 
-template <typename Once>
-Both during(std::uint32_t milliseconds, Once&& once) {
-  Both both;
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Path and engine in turns, some batches each, so that what slows the machine down slows both.
+void during(std::uint32_t milliseconds, Bed& bed, Times& path, Times& alone) {
+  constexpr int turn = 8;
+  path.clear();
+  alone.clear();
   const auto end = Clock::now() + std::chrono::milliseconds(milliseconds);
   do {
-    once(both);
+    for (int i = 0; i < turn; ++i) bed.path(path);
+    for (int i = 0; i < turn; ++i) bed.engineAlone(alone);
   } while (Clock::now() < end);
-  return both;
 }
 
-double gbps(const Tally& tally) { return tally.octets * 8 / tally.seconds / 1e9; }
-double perSecond(const Tally& tally) { return tally.packets / tally.seconds; }
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-Result summarise(const std::vector<Both>& path, const std::vector<Both>& alone, Tally Both::*direction) {
+Result summarise(const std::vector<Sample>& samples, double octets, double packets) {
   std::vector<double> speeds;
-  std::vector<double> rates;
   std::vector<double> limits;
-  for (const Both& both : path) {
-    speeds.push_back(gbps(both.*direction));
-    rates.push_back(perSecond(both.*direction));
+  std::vector<double> ratios;
+  for (const Sample& sample : samples) {
+    speeds.push_back(octets * 8 / sample.path / 1e9);
+    limits.push_back(octets * 8 / sample.alone / 1e9);
+    ratios.push_back(sample.alone / sample.path);
   }
-  for (const Both& both : alone) limits.push_back(gbps(both.*direction));
   Result result;
+  result.spread = (std::ranges::max(speeds) - std::ranges::min(speeds)) / 2;
   result.gbps = median(speeds);
-  result.packetsPerSecond = median(rates);
-  result.spread = (std::ranges::max(speeds) - std::ranges::min(speeds)) / 2 / result.gbps;
+  result.spread /= result.gbps;
+  result.packetsPerSecond = result.gbps * 1e9 / 8 / octets * packets;
   result.limitGbps = median(limits);
-  result.ratio = result.gbps / result.limitGbps;
+  result.ratio = median(ratios);
   return result;
 }
 
@@ -269,18 +267,18 @@ std::vector<Result> run(const Options& wanted) {
       for (const std::uint32_t size : options.sizes) {
         if (options.progress && !options.progress(done++, all)) return results;
         Bed bed(*engine, transform, size, options);
-        const auto throughSa = [&](Both& both) { bed.path(both); };
-        const auto throughEngine = [&](Both& both) { bed.engineAlone(both); };
-        during(options.milliseconds / 2, throughSa);
-        during(options.milliseconds / 2, throughEngine);
-        std::vector<Both> path;
-        std::vector<Both> alone;
+        Times path;
+        Times alone;
+        std::vector<Sample> sealing;
+        std::vector<Sample> opening;
+        during(options.milliseconds, bed, path, alone);
         for (std::uint32_t i = 0; i < options.repeats; ++i) {
-          path.push_back(during(options.milliseconds, throughSa));
-          alone.push_back(during(options.milliseconds, throughEngine));
+          during(options.milliseconds, bed, path, alone);
+          sealing.push_back({.path = median(path.seal), .alone = median(alone.seal)});
+          opening.push_back({.path = median(path.open), .alone = median(alone.open)});
         }
-        for (const auto& [direction, tally] : {std::pair{"seal", &Both::seal}, std::pair{"open", &Both::open}}) {
-          Result result = summarise(path, alone, tally);
+        for (const auto& [direction, samples] : {std::pair{"seal", &sealing}, std::pair{"open", &opening}}) {
+          Result result = summarise(*samples, bed.octets(), options.batch);
           result.engine = name;
           result.algorithm = algorithm;
           result.direction = direction;

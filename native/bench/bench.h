@@ -18,8 +18,8 @@ struct Options {
   /// SAs that the packets of a batch are spread over.
   std::uint32_t securityAssociations = 64;
   /// Packets in a batch.
-  std::uint32_t batch = 64;
-  /// Of one measurement; there are `repeats` of each, after a warm-up.
+  std::uint32_t batch = 128;
+  /// Of one measurement, path and engine together; there are `repeats` of each, after a warm-up.
   std::uint32_t milliseconds = 50;
   std::uint32_t repeats = 5;
   /// Called before each measurement: done, of how many. Return false to stop.
@@ -40,6 +40,7 @@ struct Result {
   double spread = 0;
   /// The engine alone on the same packets, in the same run.
   double limitGbps = 0;
+  /// Of path to limit: the median of the measurements' own ratios.
   double ratio = 0;
 };
 

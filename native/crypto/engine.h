@@ -26,13 +26,27 @@ class Key {
 
   [[nodiscard]] const Transform& transform() const noexcept { return transform_; }
   [[nodiscard]] Direction direction() const noexcept { return direction_; }
+  // The transform's lengths, worked out once.
+  [[nodiscard]] std::size_t headRoom() const noexcept { return headRoom_; }
+  [[nodiscard]] std::size_t icvLength() const noexcept { return icvLength_; }
+  /// Octets of the cipher's own block: 1 where it has none.
+  [[nodiscard]] std::size_t cipherBlock() const noexcept { return cipherBlock_; }
 
  protected:
-  Key(const Transform& transform, Direction direction) : transform_(transform), direction_(direction) {}
+  Key(const Transform& transform, Direction direction)
+      : transform_(transform),
+        direction_(direction),
+        headRoom_(static_cast<std::uint8_t>(transform.headRoom())),
+        icvLength_(static_cast<std::uint8_t>(transform.icvLength())),
+        cipherBlock_(static_cast<std::uint8_t>(
+            transform.cipher == Cipher::null || transform.cipher == Cipher::aesGcm ? 1 : transform.blockSize())) {}
 
  private:
   Transform transform_;
   Direction direction_;
+  std::uint8_t headRoom_;
+  std::uint8_t icvLength_;
+  std::uint8_t cipherBlock_;
 };
 
 enum class Status : std::uint8_t {

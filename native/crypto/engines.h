@@ -21,12 +21,11 @@ void checkKeyLengths(const Engine& engine, const Transform& transform, std::span
 /// cipher, is the ESP layer's business; here only a block cipher's own blocks count.
 inline bool acceptable(const Job& job, Direction direction) noexcept {
   if (job.key == nullptr || job.packet == nullptr || job.key->direction() != direction) return false;
-  const Transform& t = job.key->transform();
-  const std::size_t head = t.headRoom();
+  const std::size_t head = job.key->headRoom();
+  const std::size_t block = job.key->cipherBlock();
   if (job.length < head || job.length > 0xffff) return false;
   const std::size_t text = job.length - head;
-  const bool blocks = t.cipher != Cipher::null && t.cipher != Cipher::aesGcm;
-  return !blocks || (text != 0 && text % t.blockSize() == 0);
+  return block == 1 || (text != 0 && (text & (block - 1)) == 0);
 }
 
 inline void writeBig32(std::uint8_t* to, std::uint32_t value) noexcept {

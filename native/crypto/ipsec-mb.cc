@@ -139,7 +139,7 @@ class ChainKey final : public Key {
   void fill(IMB_JOB& job, const Job& packet) const noexcept {
     const Transform& t = transform();
     const bool seal = direction() == Direction::seal;
-    const std::size_t head = t.headRoom();
+    const std::size_t head = headRoom();
     job.cipher_mode = cipherMode_;
     job.cipher_direction = seal ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
     job.chain_order = seal ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
@@ -290,7 +290,7 @@ class IpsecMbContext final : public Context {
     const Transform& t = key.transform();
     std::uint8_t* icv = job.packet + job.length;
     key.fill(mb, job);
-    if constexpr (direction == Direction::open) std::memcpy(slot.received.data(), icv, t.icvLength());
+    if constexpr (direction == Direction::open) std::memcpy(slot.received.data(), icv, key.icvLength());
     // RFC 4303 §2.2.1: the high half is hashed as if it stood at the packet's end. The ICV's place is free for it.
     if (t.esn) writeBig32(icv, job.sequenceHigh);
     const bool inPlace = direction == Direction::seal && t.integrity != Integrity::hmacSha256_96;
@@ -310,11 +310,11 @@ class IpsecMbContext final : public Context {
     const Transform& t = job.key->transform();
     if constexpr (direction == Direction::seal) {
       if (t.integrity == Integrity::hmacSha256_96) {
-        std::memcpy(job.packet + job.length, slot.computed.data(), t.icvLength());
+        std::memcpy(job.packet + job.length, slot.computed.data(), job.key->icvLength());
       }
       job.status = Status::ok;
     } else {
-      const bool equal = equalInConstantTime(slot.computed.data(), slot.received.data(), t.icvLength());
+      const bool equal = equalInConstantTime(slot.computed.data(), slot.received.data(), job.key->icvLength());
       job.status = equal ? Status::ok : Status::badIntegrity;
     }
   }

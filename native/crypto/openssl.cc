@@ -261,7 +261,7 @@ class OpensslContext final : public Context {
     if (!chain(key, job)) return Status::failed;
     std::array<std::uint8_t, 64> computed;
     key.integrity(job, computed.data());
-    std::memcpy(job.packet + job.length, computed.data(), key.transform().icvLength());
+    std::memcpy(job.packet + job.length, computed.data(), key.icvLength());
     return Status::ok;
   }
 
@@ -270,7 +270,7 @@ class OpensslContext final : public Context {
     if (key.transform().cipher == Cipher::aesGcm) return gcm<Direction::open>(key, job);
     std::array<std::uint8_t, 64> computed;
     key.integrity(job, computed.data());
-    if (!equalInConstantTime(computed.data(), job.packet + job.length, key.transform().icvLength())) {
+    if (!equalInConstantTime(computed.data(), job.packet + job.length, key.icvLength())) {
       return Status::badIntegrity;
     }
     return chain(key, job) ? Status::ok : Status::failed;
@@ -282,8 +282,8 @@ class OpensslContext final : public Context {
     if (t.cipher == Cipher::null) return true;
     EVP_CIPHER_CTX* context = contextFor(key);
     if (context == nullptr) return false;
-    std::uint8_t* text = job.packet + t.headRoom();
-    const int length = static_cast<int>(job.length - t.headRoom());
+    std::uint8_t* text = job.packet + key.headRoom();
+    const int length = static_cast<int>(job.length - key.headRoom());
     int written = 0;
     return EVP_CipherInit_ex2(context, nullptr, nullptr, job.packet + espHeaderLength, -1, nullptr) == 1 &&
            EVP_CipherUpdate(context, text, &written, text, length) == 1 && written == length;
@@ -302,8 +302,8 @@ class OpensslContext final : public Context {
       std::memcpy(aad.data() + 8, job.packet + 4, 4);
       aadLength = 12;
     }
-    std::uint8_t* text = job.packet + key.transform().headRoom();
-    const int length = static_cast<int>(job.length - key.transform().headRoom());
+    std::uint8_t* text = job.packet + key.headRoom();
+    const int length = static_cast<int>(job.length - key.headRoom());
     std::uint8_t* icv = job.packet + job.length;
     int written = 0;
     if (EVP_CipherInit_ex2(context, nullptr, nullptr, nonce.data(), -1, nullptr) != 1) return Status::failed;

@@ -44,6 +44,7 @@ OutboundSa::OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void
       icvLength_(static_cast<std::uint8_t>(key_->transform().icvLength())),
       blockSize_(static_cast<std::uint8_t>(key_->transform().blockSize())),
       counterIv_(key_->transform().cipher == crypto::Cipher::aesGcm),
+      largestPayload_(static_cast<std::uint32_t>(key_->transform().largestPayload(maximumPacket))),
       lastSequence_(key_->transform().esn ? std::numeric_limits<std::uint64_t>::max()
                                           : std::numeric_limits<std::uint32_t>::max()),
       lowSequence_(std::max(lastSequence_ / 4 * 3, std::min(sent, lastSequence_ - 1) + 1)),

@@ -13,6 +13,9 @@
 
 namespace gatehouse::esp {
 
+/// The longest ESP packet: what an IPv4 datagram carries.
+inline constexpr std::size_t maximumPacket = 65535 - 20;
+
 /// Since the SA was made. Octets are those of ESP payloads, padding left out.
 struct Counters {
   std::uint64_t packets = 0;
@@ -92,6 +95,8 @@ class alignas(64) OutboundSa {
   std::uint8_t blockSize_;
   /// GCM: the IV is the sequence number, which never repeats under one key (RFC 4106 §3.1). Otherwise it is random.
   bool counterIv_;
+  /// The most octets that one packet takes.
+  std::uint32_t largestPayload_;
   /// Numbers end here: 2^32 - 1, or 2^64 - 1 with ESN. Never wraps (RFC 4303 §3.3.3).
   std::uint64_t lastSequence_;
   /// Three quarters of them: time for a successor.

@@ -21,9 +21,6 @@ using crypto::Status;
 
 namespace {
 
-/// The longest packet: an IPv4 datagram's payload.
-constexpr std::size_t maximumPacket = 65535 - 20;
-
 /// RFC 4303 §2.4: 1, 2, 3 …
 constexpr auto paddingOctets = [] {
   std::array<std::uint8_t, 255> octets{};
@@ -75,9 +72,7 @@ void Worker::sealChunk(std::span<OutboundPacket> packets) noexcept {
   for (std::size_t i = 0; i < packets.size(); ++i) {
     OutboundPacket& packet = packets[i];
     packet.sequenceLow = false;
-    const std::size_t sealed =
-        packet.length <= maximumPacket ? packet.sa->transform().sealedLength(packet.length) : maximumPacket + 1;
-    if (sealed > maximumPacket) {
+    if (packet.length > packet.sa->largestPayload_) {
       packet.result = SealResult::tooLong;
       continue;
     }
@@ -103,8 +98,7 @@ bool Worker::take(Run& run, std::span<const OutboundPacket> packets) noexcept {
   std::uint64_t wanted = 0;
   std::uint64_t octets = 0;
   for (const OutboundPacket& packet : packets) {
-    if (packet.sa != &sa || packet.length > maximumPacket || sa.transform().sealedLength(packet.length) > maximumPacket)
-      break;
+    if (packet.sa != &sa || packet.length > sa.largestPayload_) break;
     ++wanted;
     octets += packet.length;
   }
