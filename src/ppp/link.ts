@@ -10,26 +10,19 @@
 import type { AuthEffect, AuthInput, AuthKind } from '../auth/contract.ts'
 import { KIND_NAMES, WEAK_KINDS } from '../auth/names.ts'
 import { printable } from '../wire/codec.ts'
-import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine } from '../wire/machine.ts'
 import { Authentication } from './authentication.ts'
 import type { NetworkGrant, PppEffect, PppInput, PppLinkStatus, PppPolicy } from './contract.ts'
-import { ControlProtocol, type Output } from './control-protocol.ts'
 import type { PppEvent } from './events.ts'
-import { KeepAlive } from './keep-alive.ts'
-import { LcpRules } from './lcp.ts'
+import { LcpLayer, type LcpOutput } from './lcp-layer.ts'
 import { NetworkLayer, type NetworkOutput } from './network-layer.ts'
-import { readTerminateReason, type TerminateReason, windowsTerminateData } from './terminate-reason.ts'
 import { Timers } from './timers.ts'
-import { type ControlPacket, emitControl, LCP_CODES } from './wire/control.ts'
 import { PROTOCOL } from './wire/protocols.ts'
 
 /** Ours. Milliseconds that the network phase may go without an open network protocol. */
 const WITHOUT_NETWORK_MS = 30_000
 /** Ours: events of one kind that a peer can cause on one link. */
 const MOST_REPORTS = 8
-/** Ours: octets of a frame that a Protocol-Reject shows: what fits any MRU. */
-const MOST_REJECTED = 512
 /** Windows' numbers. */
 const NO_NETWORK_PROTOCOL = 720
 const LCP_TERMINATED = 734
@@ -54,8 +47,7 @@ type TimerName = 'set-up' | 'authentication' | 'network' | 'session' | 'idle'
 
 export class PppLink implements Machine<PppInput, PppEffect> {
   readonly #policy: PppPolicy
-  readonly #lcp: ControlProtocol<LcpRules>
-  readonly #keepAlive: KeepAlive
+  readonly #lcp: LcpLayer
   readonly #timers: Timers<TimerName> = new Timers()
   #phase: Phase = { is: 'dead' }
   #network: NetworkLayer | undefined
@@ -67,8 +59,6 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   #kind: AuthKind | undefined
   #since: Instant | undefined
   #idleMs = 0
-  #peerSaid: TerminateReason | undefined
-  #peerIsWindows = false
   #reports: Readonly<Record<string, number>> = {}
   #out: PppEffect[] = []
 
@@ -77,12 +67,8 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       throw new RangeError('a server must ask for some authentication')
     this.#policy = policy
     const authentication = policy.role === 'client' && !policy.credentials ? [] : policy.authentication
-    this.#lcp = new ControlProtocol(new LcpRules({ role: policy.role, mru: policy.mru, authentication }), {
-      codes: LCP_CODES,
-      restart: policy.restart,
-      repeatAfterMs: 0,
-    })
-    this.#keepAlive = new KeepAlive(policy.echo)
+    const { role, mru, restart, echo } = policy
+    this.#lcp = new LcpLayer({ role, mru, authentication }, restart, echo)
   }
 
   get deadline(): Instant | undefined {
@@ -91,7 +77,6 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       this.#lcp.deadline,
       this.#network?.deadline,
       this.#authentication?.deadline,
-      this.#keepAlive.deadline,
       this.#timers.deadline,
     ].filter((at) => at !== undefined)
     return due.length === 0 ? undefined : Math.min(...due)
@@ -137,17 +122,17 @@ export class PppLink implements Machine<PppInput, PppEffect> {
         if (this.#phase.is === 'network' && this.#phase.granting === input.job) this.#granted(input.grant, at)
         return
       case 'heard':
-        if (input.inbound) this.#keepAlive.heard(at.now)
+        if (input.inbound) this.#lcp.heard(at.now)
         if (input.user && this.#timers.has('idle')) this.#timers.set('idle', at.now + this.#idleMs)
         return
       case 'close':
-        this.#terminate({ reason: input.reason, byPeer: false, userSees: undefined }, printable(input.reason, 120), at)
+        this.#terminate(input.reason, undefined, printable(input.reason, 120), at)
         return
       case 'down':
         this.#finish(
           this.#phase.is === 'terminate'
             ? this.#phase.ending
-            : { reason: this.#lost('the session below went away'), byPeer: true, userSees: this.#peerSaid?.error },
+            : { reason: this.#lost('the session below went away'), byPeer: true, userSees: this.#lcp.peerSaid?.error },
         )
     }
   }
@@ -162,54 +147,44 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       this.#timers.set('set-up', at.now + restart.ms * restart.maxConfigure + authSeconds * 1000)
   }
 
-  #lcpFrame(payload: Uint8Array, at: At): void {
-    try {
-      this.#lcpOutputs(this.#lcp.receive(payload, at), at)
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error
-      this.#invalid(`LCP: ${error.message}`)
-    }
-  }
-
-  #lcpOutputs(outputs: readonly Output[], at: At): void {
+  #lcpOutputs(outputs: readonly LcpOutput[], at: At): void {
     for (const output of outputs) {
       switch (output.is) {
         case 'send':
           this.#send(PROTOCOL.lcp, output.octets)
           break
-        case 'up':
+        case 'opened':
           this.#lcpOpened(at)
           break
         case 'down':
-          this.#lcpDown(at)
+          this.#lcpDown(output.terminating, at)
           break
         case 'finished':
           this.#lcpFinished(output.silent)
           break
-        case 'packet':
-          this.#lcpPacket(output.packet, at)
+        case 'fault':
+          this.#lcpFault(output.why, output.authentication, at)
           break
-        case 'terminating':
-          this.#peerSaid = readTerminateReason(output.data)
+        case 'identified':
+          this.#report({ event: 'ppp.peer.identified', text: output.text })
+          break
+        case 'rejected':
+          this.#protocolRejected(output.protocol, at)
+          break
+        case 'silent':
+          this.#silent(output.seconds, at)
           break
         case 'invalid':
-          this.#invalid(`LCP: ${output.why}`)
-          break
-        case 'fault':
-          this.#lcpFault(output.why, at)
+          this.#invalid(output.why)
       }
     }
   }
 
   #lcpOpened(at: At): void {
     const { role, authSeconds } = this.#policy
-    const { peer, asked } = this.#lcp.rules
-    const kind = role === 'server' ? asked : peer.authentication
-    this.#report({
-      event: 'ppp.lcp.opened',
-      mru: peer.mru,
-      authentication: kind ? KIND_NAMES[kind] : 'none',
-    })
+    const { peer, rules } = this.#lcp
+    const kind = role === 'server' ? rules.asked : peer.authentication
+    this.#report({ event: 'ppp.lcp.opened', mru: peer.mru, authentication: kind ? KIND_NAMES[kind] : 'none' })
     this.#kind = kind
     if (!kind) {
       this.#enterNetwork(this.#policy.credentials?.user ?? '', undefined, at)
@@ -222,22 +197,23 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   }
 
   /** LCP leaves Opened: because one end terminates, or to negotiate anew. */
-  #lcpDown(at: At): void {
+  #lcpDown(terminating: boolean, at: At): void {
     const open = this.#network?.anyOpen ?? false
     this.#network?.lowerDown(at)
     this.#network = undefined
     this.#parked = new Map()
     this.#timers.clear('authentication', 'network')
-    this.#keepAlive.stop()
+    this.#lcp.unwatch()
     if (open) this.#tellNetwork()
     if (this.#phase.is === 'terminate') return
-    if (this.#lcp.state === 'Stopping') {
-      const reason = this.#peerSaid
-        ? `the peer closed the link: ${this.#peerSaid.text}`
-        : 'the peer rejected LCP itself'
-      this.#phase = { is: 'terminate', ending: { reason, byPeer: true, userSees: this.#peerSaid?.error } }
-      this.#timers.clearAll()
-    } else this.#establish(at)
+    if (!terminating) {
+      this.#establish(at)
+      return
+    }
+    const { peerSaid } = this.#lcp
+    const reason = peerSaid ? `the peer closed the link: ${peerSaid.text}` : 'the peer rejected a part of LCP itself'
+    this.#phase = { is: 'terminate', ending: { reason, byPeer: true, userSees: peerSaid?.error } }
+    this.#timers.clearAll()
   }
 
   #lcpFinished(silent: boolean): void {
@@ -246,53 +222,25 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       return
     }
     const why = silent ? 'the peer never answered LCP' : this.#lost('the peer did not agree on LCP options')
-    this.#finish({ reason: why, byPeer: false, userSees: this.#peerSaid?.error ?? NO_ANSWER_IN_TIME })
+    this.#finish({ reason: why, byPeer: false, userSees: this.#lcp.peerSaid?.error ?? NO_ANSWER_IN_TIME })
   }
 
   /** The peer's own words, where it had any, explain more than ours. */
   #lost(otherwise: string): string {
-    return this.#peerSaid ? `the peer wanted to close the link: ${this.#peerSaid.text}` : otherwise
+    const { peerSaid } = this.#lcp
+    return peerSaid ? `the peer wanted to close the link: ${peerSaid.text}` : otherwise
   }
 
-  #lcpFault(why: string, at: At): void {
-    if (this.#lcp.rules.impossible !== undefined)
-      this.#report({ event: 'ppp.auth.impossible', why, userSees: LCP_TERMINATED })
-    this.#terminate({ reason: why, byPeer: false, userSees: LCP_TERMINATED }, 'No agreement on LCP options', at)
-  }
-
-  #lcpPacket(packet: ControlPacket, at: At): void {
-    const { magic } = this.#lcp.rules
-    const opened = this.#lcp.state === 'Opened'
-    switch (packet.is) {
-      case 'Echo-Request':
-        if (!opened) return
-        // RFC 1661 §5.8: our own magic number in a request means that we talk to ourselves.
-        if (magic !== 0 && packet.magic === magic) {
-          this.#lcp.rules.looped()
-          this.#lcpFault(this.#lcp.rules.fault!, at)
-        } else
-          this.#send(PROTOCOL.lcp, emitControl({ is: 'Echo-Reply', id: packet.id, magic, data: packet.data.slice() }))
-        return
-      case 'Identification': {
-        const text = printable(packet.data, 120)
-        if (text.startsWith('MSRAS')) this.#peerIsWindows = true
-        this.#report({ event: 'ppp.peer.identified', text })
-        return
-      }
-      case 'Protocol-Reject':
-        if (opened) this.#protocolRejected(packet.protocol, at)
-        return
-      default:
-        return
-    }
+  #lcpFault(why: string, authentication: boolean, at: At): void {
+    if (authentication) this.#report({ event: 'ppp.auth.impossible', why, userSees: LCP_TERMINATED })
+    this.#terminate(why, LCP_TERMINATED, 'No agreement on LCP options', at)
   }
 
   #protocolRejected(protocol: number, at: At): void {
-    if (protocol === PROTOCOL.lcp) this.#lcpOutputs(this.#lcp.protocolRejected(at), at)
-    else if (this.#phase.is === 'authenticate' && protocol === this.#phase.authentication.protocol) {
+    if (this.#phase.is === 'authenticate' && protocol === this.#phase.authentication.protocol) {
       const why = `the peer agreed to ${KIND_NAMES[this.#phase.authentication.kind]} and then rejected its protocol`
       this.#report({ event: 'ppp.auth.impossible', why, userSees: LCP_TERMINATED })
-      this.#terminate({ reason: why, byPeer: false, userSees: LCP_TERMINATED }, 'Authentication impossible', at)
+      this.#terminate(why, LCP_TERMINATED, 'Authentication impossible', at)
     } else this.#networkOutputs(this.#network?.rejected(protocol, at) ?? [], at)
   }
 
@@ -339,16 +287,9 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   #refused(effect: AuthEffect & { do: 'refused' }, kind: AuthKind, at: At): void {
     this.#failures++
     const user = printable(effect.user)
-    this.#report({
-      event: 'ppp.auth.refused',
-      user,
-      kind: KIND_NAMES[kind],
-      why: effect.why,
-      userSees: effect.userSees,
-    })
-    if (!effect.final) return
-    const reason = `authentication of "${user}" refused: ${effect.why}`
-    this.#terminate({ reason, byPeer: false, userSees: effect.userSees }, 'Authentication failed', at)
+    const { why, userSees, final } = effect
+    this.#report({ event: 'ppp.auth.refused', user, kind: KIND_NAMES[kind], why, userSees })
+    if (final) this.#terminate(`authentication of "${user}" refused: ${why}`, userSees, 'Authentication failed', at)
   }
 
   // Phase 4: the network.
@@ -357,7 +298,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     this.#user = user
     this.#timers.clear('set-up', 'authentication')
     this.#timers.set('network', at.now + WITHOUT_NETWORK_MS)
-    this.#keepAlive.start(at.now)
+    this.#lcp.watch(at.now)
     if (this.#policy.role === 'server') {
       const job = this.#nextJob()
       this.#phase = { is: 'network', user, granting: job, authentication }
@@ -370,12 +311,11 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   }
 
   #granted(grant: NetworkGrant, at: At): void {
-    const phase = this.#phase as Phase & { is: 'network' }
-    this.#phase = { ...phase, granting: undefined }
+    this.#phase = { ...(this.#phase as Phase & { is: 'network' }), granting: undefined }
     if (grant.is === 'refused') {
       const why = grant.reason
-      this.#report({ event: 'ppp.network.refused', user: phase.user, why, userSees: NO_NETWORK_PROTOCOL })
-      this.#terminate({ reason: why, byPeer: false, userSees: NO_NETWORK_PROTOCOL }, 'No address to give', at)
+      this.#networkRefused(why)
+      this.#terminate(why, NO_NETWORK_PROTOCOL, 'No address to give', at)
       return
     }
     const { ours, peers, dns, nbns, interfaceId, sessionSeconds, idleSeconds } = grant
@@ -417,13 +357,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
           break
         case 'failed':
           // IPV6CP is offered and needn't be taken.
-          if (output.protocol === 'ipcp')
-            this.#report({
-              event: 'ppp.network.refused',
-              user,
-              why: `IPCP: ${output.why}`,
-              userSees: NO_NETWORK_PROTOCOL,
-            })
+          if (output.protocol === 'ipcp') this.#networkRefused(`IPCP: ${output.why}`)
           this.#awaitNetwork(at)
           break
         case 'invalid':
@@ -432,13 +366,17 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     }
   }
 
+  #networkRefused(why: string): void {
+    this.#report({ event: 'ppp.network.refused', user: this.#user ?? '', why, userSees: NO_NETWORK_PROTOCOL })
+  }
+
   #awaitNetwork(at: At): void {
     if (!this.#network?.anyOpen && !this.#timers.has('network'))
       this.#timers.set('network', at.now + WITHOUT_NETWORK_MS)
   }
 
   #tellNetwork(): void {
-    const { mru, acfc, pfc } = this.#lcp.rules.peer
+    const { mru, acfc, pfc } = this.#lcp.peer
     this.#out.push({
       do: 'network',
       user: this.#user ?? '',
@@ -454,9 +392,9 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   // Frames and time.
 
   #frame(protocol: number, payload: Uint8Array, at: At): void {
-    this.#keepAlive.heard(at.now)
+    this.#lcp.heard(at.now)
     if (protocol === PROTOCOL.lcp) {
-      if (this.#phase.is !== 'dead') this.#lcpFrame(payload, at)
+      if (this.#phase.is !== 'dead') this.#lcpOutputs(this.#lcp.receive(payload, at), at)
     } else if (this.#phase.is === 'network') this.#networkFrame(protocol, payload, at)
     else if (this.#phase.is === 'authenticate' && protocol === this.#phase.authentication.protocol)
       this.#converse({ on: 'packet', octets: payload }, at)
@@ -467,22 +405,17 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       // A repeated response: our Success was lost (RFC 1994 §4.2). Or the server asks again.
       if (protocol === this.#authentication?.protocol) this.#converse({ on: 'packet', octets: payload }, at)
     } else if (this.#network?.speaks(protocol)) this.#networkOutputs(this.#network.receive(protocol, payload, at), at)
-    else if (this.#network) this.#rejectProtocol(protocol, payload)
+    else if (this.#network) this.#lcpOutputs([this.#lcp.rejectProtocol(protocol, payload)], at)
     else if (protocol === PROTOCOL.ipcp || protocol === PROTOCOL.ipv6cp)
       this.#parked = new Map(this.#parked).set(protocol, payload.slice())
-    else if (protocol !== PROTOCOL.ip && protocol !== PROTOCOL.ipv6) this.#rejectProtocol(protocol, payload)
-  }
-
-  #rejectProtocol(protocol: number, payload: Uint8Array): void {
-    const rejected = payload.slice(0, MOST_REJECTED)
-    this.#send(PROTOCOL.lcp, emitControl({ is: 'Protocol-Reject', id: this.#lcp.takeId(), protocol, rejected }))
+    else if (protocol !== PROTOCOL.ip && protocol !== PROTOCOL.ipv6)
+      this.#lcpOutputs([this.#lcp.rejectProtocol(protocol, payload)], at)
   }
 
   #tick(at: At): void {
     this.#lcpOutputs(this.#lcp.tick(at), at)
     if (this.#network) this.#networkOutputs(this.#network.tick(at), at)
     this.#converse({ on: 'tick' }, at)
-    if (this.#phase.is !== 'over') this.#askPeer(at)
     for (;;) {
       const timer = this.#timers.take(at.now)
       if (timer === undefined) return
@@ -492,63 +425,47 @@ export class PppLink implements Machine<PppInput, PppEffect> {
 
   #timeIsUp(timer: TimerName, at: At): void {
     switch (timer) {
-      case 'set-up': {
-        const reason = 'the peer kept negotiating and never authenticated itself'
-        this.#terminate({ reason, byPeer: false, userSees: NO_ANSWER_IN_TIME }, 'Time is up', at)
+      case 'set-up':
+        this.#terminate('the peer kept negotiating and never authenticated itself', NO_ANSWER_IN_TIME, 'Time is up', at)
         return
-      }
       case 'authentication':
         this.#authenticationLate(at)
         return
-      case 'network': {
-        const reason = 'no network protocol came up'
-        this.#terminate({ reason, byPeer: false, userSees: NO_NETWORK_PROTOCOL }, 'No network protocol', at)
+      case 'network':
+        this.#terminate('no network protocol came up', NO_NETWORK_PROTOCOL, 'No network protocol', at)
         return
-      }
       default:
         this.#limit(timer, at)
     }
   }
 
-  #askPeer(at: At): void {
-    const asked = this.#keepAlive.tick(at.now)
-    if (asked?.is === 'ask') {
-      const { magic } = this.#lcp.rules
-      const echo = emitControl({ is: 'Echo-Request', id: this.#lcp.takeId(), magic, data: new Uint8Array() })
-      this.#send(PROTOCOL.lcp, echo)
-    } else if (asked?.is === 'silent') {
-      this.#report({ event: 'ppp.peer.silent', quietSeconds: asked.seconds })
-      // One Terminate-Request in case it can hear, and no waiting for an answer.
-      const ending = { reason: `the peer was silent for ${asked.seconds} s`, byPeer: false, userSees: undefined }
-      this.#terminate(ending, 'Peer not responding', at)
-      this.#finish(ending)
-    }
+  #silent(seconds: number, at: At): void {
+    this.#report({ event: 'ppp.peer.silent', quietSeconds: seconds })
+    // One Terminate-Request in case it can hear, and no waiting for an answer.
+    this.#terminate(`the peer was silent for ${seconds} s`, undefined, 'Peer not responding', at)
+    if (this.#phase.is === 'terminate') this.#finish(this.#phase.ending)
   }
 
   #authenticationLate(at: At): void {
     const { role, authSeconds } = this.#policy
-    const who = role === 'server' ? 'the client' : 'the server'
-    const why = `${who} did not finish authenticating within ${authSeconds} s`
-    this.#report({
-      event: 'ppp.auth.refused',
-      user: this.#policy.credentials?.user ?? '',
-      kind: KIND_NAMES[this.#kind!],
-      why,
-      userSees: NO_ANSWER_IN_TIME,
-    })
-    this.#terminate({ reason: why, byPeer: false, userSees: NO_ANSWER_IN_TIME }, 'Authentication timed out', at)
+    const why = `the ${role === 'server' ? 'client' : 'server'} did not finish authenticating within ${authSeconds} s`
+    const user = this.#policy.credentials?.user ?? ''
+    const kind = KIND_NAMES[this.#kind!]
+    this.#report({ event: 'ppp.auth.refused', user, kind, why, userSees: NO_ANSWER_IN_TIME })
+    this.#terminate(why, NO_ANSWER_IN_TIME, 'Authentication timed out', at)
   }
 
   #limit(limit: 'session' | 'idle', at: At): void {
     this.#report({ event: 'ppp.limit.reached', user: this.#user ?? '', limit })
     const reason = limit === 'session' ? 'the session reached its time limit' : 'the session was idle for too long'
-    this.#terminate({ reason, byPeer: false, userSees: undefined }, printable(reason), at)
+    this.#terminate(reason, undefined, reason, at)
   }
 
   // The end.
 
   /** `toPeer` is what the peer is told: printable, and never more than its user may know. */
-  #terminate(ending: Ending, toPeer: string, at: At): void {
+  #terminate(reason: string, userSees: number | undefined, toPeer: string, at: At): void {
+    const ending = { reason, byPeer: false, userSees }
     if (this.#phase.is === 'dead') {
       this.#finish(ending)
       return
@@ -556,11 +473,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     if (this.#phase.is === 'terminate' || this.#phase.is === 'over') return
     this.#phase = { is: 'terminate', ending }
     this.#timers.clearAll()
-    const data =
-      this.#peerIsWindows && ending.userSees !== undefined
-        ? windowsTerminateData(this.#lcp.rules.magic, ending.userSees)
-        : new TextEncoder().encode(toPeer)
-    this.#lcpOutputs(this.#lcp.close(data, at), at)
+    this.#lcpOutputs(this.#lcp.close(toPeer, userSees, at), at)
   }
 
   #finish({ reason, byPeer, userSees }: Ending): void {
@@ -568,7 +481,6 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     this.#phase = { is: 'over' }
     this.#timers.clearAll()
     this.#network = undefined
-    this.#keepAlive.stop()
     this.#report({ event: 'ppp.closed', user: this.#user, byPeer, why: reason })
     this.#out.push({ do: 'finished', reason, byPeer, userSees })
   }

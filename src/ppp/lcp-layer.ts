@@ -1,0 +1,172 @@
+// LCP of one link beyond its options: echoes and keeping watch by them, identifications, Protocol-Rejects, and what Terminate-Requests say.
+import { printable } from '../wire/codec.ts'
+import { WireError } from '../wire/errors.ts'
+import type { At, Instant } from '../wire/machine.ts'
+import { ControlProtocol, type Output, type Restart } from './control-protocol.ts'
+import { KeepAlive, type KeepAliveSettings } from './keep-alive.ts'
+import { type LcpPeer, LcpRules, type LcpSettings } from './lcp.ts'
+import { readTerminateReason, type TerminateReason, windowsTerminateData } from './terminate-reason.ts'
+import { type ControlPacket, emitControl, LCP_CODES } from './wire/control.ts'
+import { PROTOCOL } from './wire/protocols.ts'
+
+/** Ours: octets of a frame that a Protocol-Reject shows: what fits any MRU. */
+const MOST_REJECTED = 512
+
+export type LcpOutput =
+  | { readonly is: 'send'; readonly octets: Uint8Array }
+  | { readonly is: 'opened' }
+  /** It left Opened: because an end terminates, or to negotiate anew. */
+  | { readonly is: 'down'; readonly terminating: boolean }
+  /** `silent`: the peer never sent a valid packet. */
+  | { readonly is: 'finished'; readonly silent: boolean }
+  /** These ends can't agree. `authentication`: that is what they can't agree on. */
+  | { readonly is: 'fault'; readonly why: string; readonly authentication: boolean }
+  | { readonly is: 'identified'; readonly text: string }
+  /** The peer doesn't speak a protocol of ours. */
+  | { readonly is: 'rejected'; readonly protocol: number }
+  | { readonly is: 'silent'; readonly seconds: number }
+  | { readonly is: 'invalid'; readonly why: string }
+
+export class LcpLayer {
+  readonly #control: ControlProtocol<LcpRules>
+  readonly #keepAlive: KeepAlive
+  #peerSaid: TerminateReason | undefined
+  #peerIsWindows = false
+
+  constructor(settings: LcpSettings, restart: Restart, echo: KeepAliveSettings) {
+    // The first request goes out before a peer that has still to start its PPP listens: no delay before it is repeated.
+    this.#control = new ControlProtocol(new LcpRules(settings), { codes: LCP_CODES, restart, repeatAfterMs: 0 })
+    this.#keepAlive = new KeepAlive(echo)
+  }
+
+  get deadline(): Instant | undefined {
+    const due = [this.#control.deadline, this.#keepAlive.deadline].filter((at) => at !== undefined)
+    return due.length === 0 ? undefined : Math.min(...due)
+  }
+
+  get peer(): LcpPeer {
+    return this.#control.rules.peer
+  }
+
+  get rules(): LcpRules {
+    return this.#control.rules
+  }
+
+  /** What the peer's last Terminate-Request said. */
+  get peerSaid(): TerminateReason | undefined {
+    return this.#peerSaid
+  }
+
+  start(at: At): readonly LcpOutput[] {
+    return this.#outputs(this.#control.start(at), at)
+  }
+
+  /** `toPeer` is printable. A Windows user is shown `userSees`. */
+  close(toPeer: string, userSees: number | undefined, at: At): readonly LcpOutput[] {
+    const data =
+      this.#peerIsWindows && userSees !== undefined
+        ? windowsTerminateData(this.rules.magic, userSees)
+        : new TextEncoder().encode(toPeer)
+    return this.#outputs(this.#control.close(data, at), at)
+  }
+
+  receive(payload: Uint8Array, at: At): readonly LcpOutput[] {
+    try {
+      return this.#outputs(this.#control.receive(payload, at), at)
+    } catch (error) {
+      if (error instanceof WireError) return [{ is: 'invalid', why: `LCP: ${error.message}` }]
+      throw error
+    }
+  }
+
+  tick(at: At): readonly LcpOutput[] {
+    const outputs = this.#outputs(this.#control.tick(at), at)
+    const asked = this.#keepAlive.tick(at.now)
+    if (asked?.is === 'silent') return [...outputs, { is: 'silent', seconds: asked.seconds }]
+    return asked
+      ? [...outputs, this.#send({ is: 'Echo-Request', id: this.#control.takeId(), ...this.#empty() })]
+      : outputs
+  }
+
+  /** Begins to ask whether the peer is there, when nothing comes from it. */
+  watch(now: Instant): void {
+    this.#keepAlive.start(now)
+  }
+
+  unwatch(): void {
+    this.#keepAlive.stop()
+  }
+
+  heard(now: Instant): void {
+    this.#keepAlive.heard(now)
+  }
+
+  /** RFC 1661 §5.7. */
+  rejectProtocol(protocol: number, payload: Uint8Array): LcpOutput {
+    const rejected = payload.slice(0, MOST_REJECTED)
+    return this.#send({ is: 'Protocol-Reject', id: this.#control.takeId(), protocol, rejected })
+  }
+
+  #outputs(outputs: readonly Output[], at: At): readonly LcpOutput[] {
+    return outputs.flatMap((output): readonly LcpOutput[] => {
+      switch (output.is) {
+        case 'send':
+        case 'finished':
+          return [output]
+        case 'up':
+          return [{ is: 'opened' }]
+        case 'down': {
+          const { state } = this.#control
+          return [{ is: 'down', terminating: state === 'Stopping' || state === 'Closing' }]
+        }
+        case 'packet':
+          return this.#packet(output.packet, at)
+        case 'terminating':
+          this.#peerSaid = readTerminateReason(output.data)
+          return []
+        case 'invalid':
+          return [{ is: 'invalid', why: `LCP: ${output.why}` }]
+        default:
+          return [this.#fault(output.why)]
+      }
+    })
+  }
+
+  #fault(why: string): LcpOutput {
+    return { is: 'fault', why, authentication: this.rules.impossible !== undefined }
+  }
+
+  #packet(packet: ControlPacket, at: At): readonly LcpOutput[] {
+    const { magic } = this.rules
+    const opened = this.#control.state === 'Opened'
+    switch (packet.is) {
+      case 'Echo-Request':
+        if (!opened) return []
+        // RFC 1661 §5.8: our own magic number in a request means that we talk to ourselves.
+        if (magic !== 0 && packet.magic === magic) {
+          this.rules.looped()
+          return [this.#fault(this.rules.fault!)]
+        }
+        return [this.#send({ is: 'Echo-Reply', id: packet.id, magic, data: packet.data })]
+      case 'Identification': {
+        const text = printable(packet.data, 120)
+        if (text.startsWith('MSRAS')) this.#peerIsWindows = true
+        return [{ is: 'identified', text }]
+      }
+      case 'Protocol-Reject':
+        if (!opened) return []
+        if (packet.protocol === PROTOCOL.lcp) return this.#outputs(this.#control.protocolRejected(at), at)
+        return [{ is: 'rejected', protocol: packet.protocol }]
+      default:
+        return []
+    }
+  }
+
+  #empty(): { magic: number; data: Uint8Array } {
+    return { magic: this.rules.magic, data: new Uint8Array() }
+  }
+
+  #send(packet: ControlPacket): LcpOutput {
+    return { is: 'send', octets: emitControl(packet) }
+  }
+}
