@@ -1,0 +1,15 @@
+// Every parser and every machine of the TypeScript side that octets from outside reach.
+import type { Target } from '../target.ts'
+import { ikeCoreTargets } from './ike-core.ts'
+import { ikeWireTargets } from './ike-wire.ts'
+import { l2tpTargets } from './l2tp.ts'
+import { pppTargets } from './ppp.ts'
+import { textTargets } from './text.ts'
+
+export const targets: readonly Target[] = [
+  ...ikeWireTargets,
+  ...ikeCoreTargets,
+  ...l2tpTargets,
+  ...pppTargets,
+  ...textTargets,
+]
