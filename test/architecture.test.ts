@@ -16,7 +16,7 @@ type Row = {
 }
 
 const leaves = ['algorithms', 'wire']
-const protocols = ['ike', 'l2tp', 'ppp', 'auth', 'aaa']
+const protocols = ['ike', 'l2tp', 'ppp', 'auth', 'aaa', 'dhcp']
 
 const rows: Readonly<Record<string, Row>> = {
   algorithms: { ours: [], packages: [], why: 'a leaf must be readable alone', deterministic: true },
@@ -43,6 +43,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   auth: { ours: [...leaves, 'crypto'], packages: [], why: 'conversations, judged elsewhere', deterministic: true },
   aaa: { ours: [...leaves, 'crypto', 'auth'], packages: [], why: 'judges what auth hands over; users come as values' },
+  dhcp: { ours: ['wire'], packages: [], why: 'a pure function, packet in and packet out', deterministic: true },
   pki: {
     ours: [...leaves, 'crypto'],
     packages: ['node:crypto', '@peculiar/x509', 'pkijs'],

@@ -1,6 +1,7 @@
 // The protocol machines that an endpoint runs, by their contracts: the real ones, unless a test says otherwise.
 
 import type { Network } from '../config/configuration.ts'
+import { answerInform } from '../dhcp/inform.ts'
 import type { IkePolicy } from '../ike/contract.ts'
 import { IkeCore } from '../ike/core.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
@@ -31,5 +32,5 @@ export const cores: Cores = {
   ike: (policy) => new IkeCore(policy),
   l2tp: (policy) => new L2tpCore(policy),
   ppp: (policy) => new PppLink(policy),
-  inform: () => undefined,
+  inform: answerInform,
 }
