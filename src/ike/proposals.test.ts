@@ -332,6 +332,13 @@ describe('refusals say what to change', () => {
     )
   })
 
+  test('a list of one’s own: another security level would change nothing', () => {
+    expect(why({ ike: ike('aes256-sha256-modp4096'), disabled: disabledAt('modern') }, 'cisco-ios-psk')).toBe(
+      'no phase 1 proposal in common: the peer offers aes128-sha1-modp1024; ' +
+        'aes128-sha1-modp1024 is not in this gateway’s list: add it under “ike”, or choose aes256-sha256-modp4096 on the client',
+    )
+  })
+
   test('nothing is known', () => {
     const camellia = [attribute(1, 8), attribute(14, 256), attribute(2, 3), attribute(3, 1), attribute(4, 31)]
     const transforms: Transform[] = [{ number: 1, id: 1, attributes: camellia }]

@@ -1,5 +1,6 @@
 // One sentence for each refused offer: what the peer offered, which setting kept out the nearest, what to change.
 import type { EspProposal } from '../algorithms/algorithms.ts'
+import { proposalsFor } from '../algorithms/levels.ts'
 import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import type { IkePolicy } from './contract.ts'
 import type { EspChoiceContext, EspChoicePolicy, EspFault, IkeChoicePolicy, Refused } from './proposals.ts'
@@ -27,15 +28,14 @@ export function explainIke(
       notify: notifyType['NO-PROPOSAL-CHOSEN'],
     }
   }
+  const ours = policy.ike.map(showIkeProposal)
   const known = usable.filter(({ proposal }) => proposal !== undefined)
   const nearest = nearestOf(
     known.map(({ proposal, shown }) => ({ shown, parts: [proposal!.cipher, proposal!.hash, proposal!.group] })),
-    policy.disabled,
+    isLevelList(ours, 'ike') ? policy.disabled : [],
   )
   const list1 = list(usable.map(({ shown }) => shown))
-  return proposalRefusal(
-    `no phase 1 proposal in common: the peer offers ${list1}; ${advice(nearest, 'ike', policy.ike.map(showIkeProposal))}`,
-  )
+  return proposalRefusal(`no phase 1 proposal in common: the peer offers ${list1}; ${advice(nearest, 'ike', ours)}`)
 }
 
 type FaultOf = (
@@ -63,6 +63,7 @@ export function explainEsp(
   const theirs = list(offered.map(({ shown }) => shown))
   const wrongGroup = faults.find(({ fault }) => fault === 'group')
   if (wrongGroup) return groupRefusal(policy, wrongGroup.one, theirs)
+  const ours = policy.esp.map(showEspProposal)
   const nearest = nearestOf(
     offered
       .filter(({ algorithms }) => algorithms !== undefined)
@@ -70,11 +71,9 @@ export function explainEsp(
         shown,
         parts: algorithms!.hash ? [algorithms!.cipher, algorithms!.hash] : [algorithms!.cipher],
       })),
-    policy.disabled,
+    isLevelList(ours, 'esp') ? policy.disabled : [],
   )
-  return proposalRefusal(
-    `no ESP proposal in common: the peer offers ${theirs}; ${advice(nearest, 'esp', policy.esp.map(showEspProposal))}`,
-  )
+  return proposalRefusal(`no ESP proposal in common: the peer offers ${theirs}; ${advice(nearest, 'esp', ours)}`)
 }
 
 function modeRefusal({ shown, encapsulation, encapsulationShown }: EspTransform, { udp }: EspChoiceContext): Refused {
@@ -115,6 +114,15 @@ function groupRefusal(policy: EspChoicePolicy, { group, shown }: EspTransform, t
   return proposalRefusal(
     `no ESP proposal in common: the peer offers ${theirs}, and its PFS group is not accepted here; ${change}`,
   )
+}
+
+// Whether a list is what a level gives: a list of one's own is not widened by another level.
+function isLevelList(ours: readonly string[], key: 'ike' | 'esp'): boolean {
+  return (['modern', 'compatible', 'legacy'] as const).some((level) => {
+    const { ike, esp } = proposalsFor(level)
+    const theirs = key === 'ike' ? ike.map(showIkeProposal) : esp.map(showEspProposal)
+    return theirs.length === ours.length && theirs.every((text, i) => text === ours[i])
+  })
 }
 
 type Nearest = {
