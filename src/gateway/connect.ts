@@ -21,7 +21,7 @@ import {
 import { EventLog } from './event-log.ts'
 import { farewell } from './farewell.ts'
 import type { Platform } from './platform.ts'
-import { patience } from './policies.ts'
+import { patience, pppRestart } from './policies.ts'
 
 export type ConnectOptions = {
   /** The gateway: address in canonical text, and its UDP ports (500 and 4500). */
@@ -258,7 +258,7 @@ class Client implements EndpointOwner {
       credentials: { user, password },
       mru,
       echo: patience(deadPeerSeconds),
-      restart: { ms: 3000, maxConfigure: 10, maxTerminate: 2, maxFailure: 5 },
+      restart: pppRestart,
       authSeconds: timeoutSeconds,
       authTries: 1,
       ipv6: false,

@@ -99,6 +99,9 @@ export type EndpointOptions = {
 /** Our own: liveness and counters are looked at once a second. */
 const activityMs = 1000
 
+/** Our own: IPsec without L2TP is kept so long for a client that dials again on it; a new dial takes a second, so ten minutes are generous. */
+const idleMs = 600_000
+
 export class Endpoint {
   readonly driver: Driver
   readonly #platform: Platform
@@ -432,10 +435,19 @@ export class Endpoint {
       case 'callFailed':
         return this.#owner.failed(effect.request, effect.reason)
       case 'idle':
-        return
+        return this.#idle(effect.peer)
       case 'report':
         return this.#l2tpReports(effect.event)
     }
+  }
+
+  /** Nothing is above the SAs any more. A host that doesn't come back for a while has gone, and its Delete was lost. */
+  #idle(id: PeerId): void {
+    this.#platform.timers.after(idleMs, () => {
+      const peer = this.#peers.get(id)
+      if (!peer || peer.calls.size > 0 || this.#l2tp.status().some((tunnel) => tunnel.peer === id)) return
+      this.#ikeSeat.send({ on: 'disconnect', peer: id, reason: 'no L2TP for ten minutes' })
+    })
   }
 
   #l2tpReports(event: L2tpEvent): void {

@@ -11,9 +11,10 @@ export const systemClock: Clock = {
 /** Node's timers wrap above 2^31 ms and then fire at once. */
 const longest = 2 ** 31 - 1
 
+/** They keep no process alive: the fast path does, until it is closed. */
 export const systemTimers: Timers = {
   after(ms, run) {
-    const timer = setTimeout(run, Math.min(Math.max(Math.ceil(ms), 0), longest))
+    const timer = setTimeout(run, Math.min(Math.max(Math.ceil(ms), 0), longest)).unref()
     return () => clearTimeout(timer)
   },
 }
