@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { frames, hasCapture } from '../../../test/captures.ts'
 import { hexVector, hexVectors } from '../../../test/vectors.ts'
 import { hex, unhex } from '../../wire/codec.ts'
 import { WireError } from '../../wire/errors.ts'
@@ -157,6 +158,24 @@ describe('control packets', () => {
       }),
       { numRuns: 3000 },
     )
+  })
+})
+
+// Captures of tcpdump's test suite, which crashed other parsers.
+describe.each(['ppp-invalid-lengths', 'mlppp-oobr', 'heapoverflow-ppp_hdlc_if_print'])('%s', (name) => {
+  const path = `malformed/${name}.pcap`
+  test.skipIf(!hasCapture(path))('is parsed from any octet on, or is a WireError', () => {
+    const found = frames(path).frames
+    expect(found.length).toBeGreaterThan(0)
+    for (const octets of found) {
+      for (let from = 0; from < octets.length; from++) {
+        try {
+          parseControl(octets.subarray(from), LCP_CODES)
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError)
+        }
+      }
+    }
   })
 })
 
