@@ -1,5 +1,6 @@
 // Every parser and every machine of the TypeScript side that octets from outside reach.
 import type { Target } from '../target.ts'
+import { dhcpTargets } from './dhcp.ts'
 import { ikeCoreTargets } from './ike-core.ts'
 import { ikeWireTargets } from './ike-wire.ts'
 import { l2tpTargets } from './l2tp.ts'
@@ -11,5 +12,6 @@ export const targets: readonly Target[] = [
   ...ikeCoreTargets,
   ...l2tpTargets,
   ...pppTargets,
+  ...dhcpTargets,
   ...textTargets,
 ]
