@@ -139,10 +139,9 @@ function route(turn: Turn, received: Received): void {
 // (2) A message without a responder's cookie begins a negotiation, or repeats its beginning.
 function first(turn: Turn, received: Received): void {
   const { header, path, octets, body } = received
-  const sa = turn.state.sas.get(turn.state.byFirst.get(firstKey(header.initiatorCookie, path)) ?? -1)
+  const sa = turn.state.sas.get(turn.state.byFirst.get(firstKey(octets, path)) ?? -1)
   if (sa) {
-    if (!answeredBefore(turn, sa, path, octets) && sa.established === undefined)
-      reportInvalid(turn, path, 'another first message with the cookie of a negotiation that goes on')
+    answeredBefore(turn, sa, path, octets)
     return
   }
   if (header.encrypted || header.messageId !== 0)

@@ -10,6 +10,9 @@ import { arm, send, type Turn } from './turn.ts'
 
 // Ours. Eight times in 22 s: at 20 % loss each way an exchange fails once in four thousand, and a person at the other end still waits.
 const pausesMs: readonly number[] = [1_000, 2_000, 3_000, 4_000, 4_000, 4_000, 4_000]
+const mostSends = pausesMs.length + 1
+/** In the middle of phase 1, where beginning anew is the better remedy (10 s). */
+export const fewSends = 4
 /** How long a message of ours is sent at most, from its first time on. */
 export const patienceMs = pausesMs.reduce((sum, pause) => sum + pause, 0)
 
@@ -23,8 +26,8 @@ export function sendUntilAnswered(turn: Turn, timer: string, path: Path, octets:
 }
 
 /** The timer is due: sends again, or gives up after the last pause (undefined). */
-export function sendAgain(turn: Turn, timer: string, path: Path, resend: Resend): Resend | undefined {
-  if (resend.sends > pausesMs.length) return undefined
+export function sendAgain(turn: Turn, timer: string, path: Path, resend: Resend, most = mostSends): Resend | undefined {
+  if (resend.sends >= most) return undefined
   send(turn, path, resend.octets)
   const pause = pausesMs[resend.sends] ?? pausesMs.at(-1)!
   arm(turn, timer, turn.now + jittered(turn.random, pause))

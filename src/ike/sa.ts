@@ -1,4 +1,6 @@
 // The life of an ISAKMP SA outside its exchanges: made, found, moved, deleted, forgotten. Deleting one ends nothing above it.
+
+import { hash } from '../crypto/hash.ts'
 import { type Path, samePath } from '../wire/address.ts'
 import { hex } from '../wire/codec.ts'
 import type { ClientKind, IkeSaId } from './contract.ts'
@@ -22,9 +24,9 @@ export function cookiesKey({ initiatorCookie, responderCookie }: Cookies): strin
   return hex(initiatorCookie) + hex(responderCookie)
 }
 
-/** Where a repeated first message belongs. */
-export function firstKey(initiatorCookie: Uint8Array, path: Path): string {
-  return `${hex(initiatorCookie)} ${path.remote.address} ${path.remote.port}`
+/** Where a repeated first message belongs. Octets count: one that was damaged on the way must not stand in for the one that follows. */
+export function firstKey(octets: Uint8Array, { remote }: Path): string {
+  return `${hex(hash('sha1', octets))} ${remote.address} ${remote.port}`
 }
 
 type Beginning = {
@@ -33,12 +35,14 @@ type Beginning = {
   readonly cookies: Cookies
   readonly phase1: Phase1
   readonly client?: ClientKind
+  /** A responder's: the first message. */
+  readonly first?: Uint8Array
   readonly replaces?: IkeSaId | undefined
   readonly request?: Request | undefined
 }
 
 export function createSa(turn: Turn, beginning: Beginning): IkeSa {
-  const { role, path, cookies, phase1, client = 'unknown', replaces, request } = beginning
+  const { role, path, cookies, phase1, client = 'unknown', first, replaces, request } = beginning
   const sa: IkeSa = {
     id: turn.state.next.sa++,
     role,
@@ -57,7 +61,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     peer: undefined,
     request,
     replaces,
-    first: role === 'responder' ? firstKey(cookies.initiatorCookie, path) : undefined,
+    first: first && firstKey(first, path),
     keyIndex: 0,
     replaced: false,
     hint: undefined,

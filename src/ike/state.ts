@@ -276,7 +276,7 @@ export type IkeState = {
   readonly sas: Map<IkeSaId, IkeSa>
   /** By both cookies; an initiator's before MM2 by its own and eight zeros. */
   readonly byCookies: Map<string, IkeSaId>
-  /** Responder's negotiations by initiator cookie and source: where a repeated first message belongs. */
+  /** Responder's negotiations by first message and source: where a repeated first message belongs. */
   readonly byFirst: Map<string, IkeSaId>
   readonly peers: Map<PeerId, Peer>
   readonly peersByRemote: Map<string, Set<PeerId>>

@@ -7,7 +7,7 @@ import { settled, unansweredQuick } from './exchanges/quick-mode-initiator.ts'
 import { unfinished } from './exchanges/quick-mode-responder.ts'
 import { findPair } from './peers.ts'
 import { drainDue, expireIke, expirePair, lost, rekeyPair, retire } from './rekey.ts'
-import { sendAgain } from './retransmit.ts'
+import { fewSends, sendAgain } from './retransmit.ts'
 import { advance, dropSa, localPorts } from './sa.ts'
 import type { IkeSa } from './state.ts'
 import { arm, emit, policyOf, type Turn } from './turn.ts'
@@ -62,7 +62,8 @@ function abandoned(turn: Turn, sa: IkeSa): void {
 function resendDue(turn: Turn, sa: IkeSa): void {
   const { phase1 } = sa
   if (!('resend' in phase1)) return
-  const resend = sendAgain(turn, `resend ${sa.id}`, sa.path, phase1.resend)
+  const most = phase1.is === 'awaiting MM2' ? undefined : fewSends
+  const resend = sendAgain(turn, `resend ${sa.id}`, sa.path, phase1.resend, most)
   if (resend) advance(sa, { ...phase1, resend })
   else unanswered(turn, sa)
 }

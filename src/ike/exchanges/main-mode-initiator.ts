@@ -10,7 +10,7 @@ import { addressId, ownAddress } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
-import { chooseNatMethod, detectNat, natDPayloads, natVendorIds } from '../nat.ts'
+import { chooseNatMethod, natDPayloads, natVendorIds } from '../nat.ts'
 import { offerIke, readIkeAnswer } from '../offers.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { patienceMs, remember, sendUntilAnswered } from '../retransmit.ts'
@@ -23,11 +23,13 @@ import { exchangeType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
-import { establish, natContext, nonceOctets, spoils } from './phase1.ts'
+import { establish, findNat, natContext, nonceOctets, spoils } from './phase1.ts'
 import { beginForRequest } from './quick-mode-initiator.ts'
 
 // Ours: transforms in one offer, so that MM1 fits one datagram.
 const mostOffers = 24
+/** Whole negotiations that `connect` tries with a peer that answered its first message. */
+const attempts = 3
 
 type Occasion = {
   readonly path: Path
@@ -122,12 +124,7 @@ export function receiveMM4(
   const gxr = required(payloads, 'KE').publicValue.slice()
   const fault = publicValueFault(agreed.proposal.group, gxr)
   if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault))
-  const context = natContext(turn, sa, agreed)
-  if (context) {
-    const found = detectNat(context, all(payloads, 'NAT-D'))
-    sa.peerBehindNat = found.peerBehindNat
-    sa.weBehindNat = found.weBehindNat
-  }
+  findNat(turn, sa, agreed, payloads)
   remember(turn, sa, received.octets, undefined)
   arm(turn, `resend ${sa.id}`, undefined)
   const nrB = required(payloads, 'NONCE').nonce.slice()
@@ -229,21 +226,21 @@ export function unanswered(turn: Turn, sa: IkeSa): void {
       )
     }
     case 'awaiting MM6':
-      return failSa(
+      return retryOrFail(
         turn,
         sa,
         'pre-shared key',
         `${at} did not accept our identification${said}: most likely the pre-shared key is another there, or a firewall stops UDP port ${sa.path.remote.port}`,
       )
     default:
-      return retryOrFail(turn, sa, `${at} stopped answering in the middle of phase 1${said}`)
+      return retryOrFail(turn, sa, 'no answer', `${at} stopped answering in the middle of phase 1${said}`)
   }
 }
 
-/** What was lost on the way is tried once more from the beginning. */
-export function retryOrFail(turn: Turn, sa: IkeSa, why: string): void {
+/** What was damaged on the way, so that the two sides have different keys, is mended by beginning anew. */
+function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): void {
   const { request } = sa
-  if (!request || request.attempt > 1) return failSa(turn, sa, 'no answer', why)
+  if (!request || request.attempt >= attempts) return failSa(turn, sa, cause, why)
   dropSa(turn, sa, why)
   sendMM1(turn, { path: request.path, request: { ...request, attempt: request.attempt + 1 } })
 }

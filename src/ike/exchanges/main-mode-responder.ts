@@ -13,7 +13,7 @@ import { addressId, ownAddress } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
-import { chooseNatMethod, detectNat, natDPayloads, natMethods } from '../nat.ts'
+import { chooseNatMethod, natDPayloads, natMethods } from '../nat.ts'
 import { notifyInClear } from '../notify.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { selectIke } from '../proposals.ts'
@@ -26,7 +26,7 @@ import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { responderLifetime } from './informational.ts'
-import { establish, giveUp, natContext, nonceFits, nonceOctets, seenBy, spoils } from './phase1.ts'
+import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, seenBy, spoils } from './phase1.ts'
 
 /** (1) A first message. Nothing is kept unless it can be answered. */
 export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain): void {
@@ -58,7 +58,8 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
     lifeKilobytes: chosen.lifetime.kilobytes,
   }
   const cookies = { initiatorCookie: initiatorCookie.slice(), responderCookie: newCookie(turn) }
-  const sa = createSa(turn, { role: 'responder', path, cookies, client, phase1: { is: 'awaiting MM3', agreed } })
+  const phase1: Phase1 = { is: 'awaiting MM3', agreed }
+  const sa = createSa(turn, { role: 'responder', path, cookies, client, phase1, first: octets })
   const vendors = vendorNames(payloads)
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')
@@ -108,12 +109,7 @@ export function receiveMM3(
   const { publicValue } = required(payloads, 'KE')
   const fault = publicValueFault(agreed.proposal.group, publicValue)
   if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault), seenBy(sa.client, 789))
-  const context = natContext(turn, sa, agreed)
-  if (context) {
-    const found = detectNat(context, all(payloads, 'NAT-D'))
-    sa.peerBehindNat = found.peerBehindNat
-    sa.weBehindNat = found.weBehindNat
-  }
+  findNat(turn, sa, agreed, payloads)
   remember(turn, sa, received.octets, undefined)
   const gxi = publicValue.slice()
   const niB = required(payloads, 'NONCE').nonce.slice()

@@ -10,13 +10,14 @@ import * as halfOpen from '../half-open.ts'
 import { identityKey, showIdentity } from '../identity.ts'
 import type { IkeKeys } from '../keys.ts'
 import { armIkeTimers, ikeSeconds } from '../lifetimes.ts'
-import type { NatContext } from '../nat.ts'
+import { all } from '../message-rules.ts'
+import { detectNat, type NatContext, type NatMethod, natMethods } from '../nat.ts'
 import { inherit, initialContact } from '../peers.ts'
 import { advance, dropSa, follow } from '../sa.ts'
 import type { Agreed, IkeSa } from '../state.ts'
 import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
 import { notifyType } from '../wire/numbers.ts'
-import type { Identity, NotifyPayload } from '../wire/payloads.ts'
+import type { Identity, NatDPayload, NotifyPayload, Payload } from '../wire/payloads.ts'
 
 // Ours: a nonce of 32 octets, within the 8 to 256 of RFC 2409 §5.
 export const nonceOctets = 32
@@ -26,6 +27,22 @@ const retireMs = 10_000
 /** Whether a nonce's length is one of RFC 2409 §5. */
 export function nonceFits(nonce: Uint8Array): boolean {
   return nonce.length >= 8 && nonce.length <= 256
+}
+
+/** Finds NATs by the NAT-D payloads of MM3 or MM4. A peer that sends them has agreed on the method, even if its vendor id did not reach us whole. */
+export function findNat(turn: Turn, sa: IkeSa, agreed: Agreed, payloads: readonly Payload[]): void {
+  const received = all(payloads, 'NAT-D')
+  sa.natMethod ??= methodOf(received[0])
+  const context = natContext(turn, sa, agreed)
+  if (!context) return
+  const found = detectNat(context, received)
+  sa.peerBehindNat = found.peerBehindNat
+  sa.weBehindNat = found.weBehindNat
+}
+
+function methodOf(payload: NatDPayload | undefined): NatMethod | undefined {
+  const methods: readonly NatMethod[] = ['RFC 3947', 'draft-02\\n', 'apple']
+  return methods.find((method) => natMethods[method].natD === payload?.type)
 }
 
 export function natContext(turn: Turn, sa: IkeSa, agreed: Agreed): NatContext | undefined {

@@ -105,7 +105,7 @@ function sendQM1(turn: Turn, sa: IkeSa, messageId: number, wish: Wish, pair: Key
     proposals: wish.proposals,
     group: wish.group,
     spi: wish.inboundSpi,
-    udp: wish.encapsulated ? sa.natMethod : undefined,
+    udp: wish.encapsulated ? (sa.natMethod ?? 'RFC 3947') : undefined,
     lifetime: { seconds: wish.lifeSeconds, kilobytes: wish.lifeKilobytes },
   })
   const niB = turn.random.octets(nonceOctets)

@@ -63,8 +63,9 @@ function idCountFault(payloads: readonly Payload[]): string | undefined {
   return all(payloads, 'ID').length === 1 ? 'QM1 holds one ID; both or none are allowed' : undefined
 }
 
+// A peer that came to the port for encapsulation speaks NAT traversal, whatever its vendor ids said.
 function encapsulation(turn: Turn, sa: IkeSa): 'must' | 'may' | 'never' {
-  if (!sa.natMethod || sa.path.local.port !== localPorts(turn).natt) return 'never'
+  if (sa.path.local.port !== localPorts(turn).natt) return 'never'
   return sa.peerBehindNat || sa.weBehindNat || spoils(turn, sa) ? 'must' : 'may'
 }
 
