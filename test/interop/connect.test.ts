@@ -14,7 +14,7 @@ const user = 'alice'
 const password = 'wonderland'
 /** Tells what the command was given, and that the tunnel works. */
 const script =
-  'echo "local=$PPP_LOCAL remote=$PPP_REMOTE iface=$PPP_IFACE dns=$DNS1"; ping -n -c 3 -i 0.2 -W 2 "$PPP_REMOTE"'
+  'echo "local=$PPP_LOCAL remote=$PPP_REMOTE iface=$PPP_IFACE dns=$DNS1"; ping -n -c 4 -i 0.3 -W 2 "$PPP_REMOTE"'
 
 interop('gatehouse connect', () => {
   let lab: Lab
@@ -40,7 +40,7 @@ interop('gatehouse connect', () => {
       const { code, stdout, stderr } = await gatehouseConnect(lab.network, call)
       expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
       expect(stdout).toMatch(new RegExp(`local=${softEtherPool.prefix.replaceAll('.', '\\.')}\\d+ `))
-      expect(stdout).toContain('3 received')
+      expect(stdout).toMatch(/[34] received/)
       expect(await deviceCount()).toBe(before)
     })
 
@@ -62,19 +62,24 @@ interop('gatehouse connect', () => {
     })
 
     test.each([
-      ['aes256-sha256-modp2048', 'aes256-sha256', 'require-mschap-v2'],
-      ['aes128-sha1-ecp256', 'aes128gcm16', 'require-chap'],
-      ['3des-sha1-modp1024', '3des-sha1', 'require-pap'],
-    ])('IKE %s, ESP %s, %s: in, the address and DNS server that it gives, ping, and out', async (ike, esp, require) => {
-      await serve(host, { psk, users: [{ name: user, password }], require, ike, esp })
-      const call = { server: '192.0.2.50', psk, user, password, ike, esp, script }
-      const { code, stdout, stderr } = await gatehouseConnect(lab.network, call)
-      expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
-      expect(stdout).toMatch(/local=10\.98\.0\.1\d /)
-      expect(stdout).toContain(`remote=${foreignPool.gateway} `)
-      expect(stdout).toContain(`dns=${foreignPool.dns}`)
-      expect(stdout).toContain('3 received')
-    })
+      ['aes256-sha256-modp2048', 'aes256-sha256', 'mschapv2'],
+      ['aes128-sha1-ecp256', 'aes128gcm16', 'chap'],
+      ['3des-sha1-modp1024', '3des-sha1', 'pap'],
+    ])(
+      'IKE %s, ESP %s, %s: in, the address and DNS server that it gives, ping, and out',
+      async (ike, esp, authentication) => {
+        const require = authentication === 'mschapv2' ? 'require-mschap-v2' : `require-${authentication}`
+        await serve(host, { psk, users: [{ name: user, password }], require, ike, esp })
+        const call = { server: '192.0.2.50', psk, user, password, ike, esp, authentication, script }
+        const { code, stdout, stderr } = await gatehouseConnect(lab.network, call)
+        expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
+        expect(stdout).toMatch(/local=10\.98\.0\.1\d /)
+        expect(stdout).toContain(`remote=${foreignPool.gateway} `)
+        expect(stdout).toContain(`dns=${foreignPool.dns}`)
+        // pppd takes its interface up only after its scripts have run: the first echo may be too early for it.
+        expect(stdout).toMatch(/[34] received/)
+      },
+    )
 
     test('a wrong pre-shared key is said', async () => {
       await serve(host, {

@@ -27,7 +27,9 @@ interop('renewed by the gateway', () => {
     for (const client of clients) await client.connect(dial(client.name))
     const before = await Promise.all(clients.map((client) => gateway.session(client.name)))
     const loads = await Promise.all(
-      clients.map((client, index) => client.load(lab.network, { seconds: 100, mbit: 20, port: 5201 + index })),
+      clients.map((client, index) =>
+        client.load(lab.network, lab.inside, { seconds: 100, mbit: 20, port: 5201 + index }),
+      ),
     )
     for (const [index, client] of clients.entries()) {
       expect(await client.up()).toBe(true)

@@ -35,8 +35,8 @@ interop('time passes', () => {
     await renewing.connect(dial('alice', { lifetimes: { ikeSeconds: 30, espSeconds: 30 } }))
     const before = await gateway.session('alice')
     const [renewed, plain] = await Promise.all([
-      renewing.load(lab.network, { seconds, mbit, port: 5201 }),
-      steady.load(lab.network, { seconds, mbit, port: 5202 }),
+      renewing.load(lab.network, lab.inside, { seconds, mbit, port: 5201 }),
+      steady.load(lab.network, lab.inside, { seconds, mbit, port: 5202 }),
     ])
     const charon = await renewing.guest.must('cat /run/charon.log')
     const count = (pattern: RegExp) => charon.match(pattern)?.length ?? 0

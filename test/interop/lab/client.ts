@@ -152,13 +152,16 @@ export class Client {
   /** Puts a steady load of `mbit` Mbit/s on the tunnel in both directions for `seconds`; answers the segments sent again at both ends. */
   async load(
     network: Network,
+    host: Host,
     { seconds, mbit, port }: { seconds: number; mbit: number; port: number },
   ): Promise<Load> {
-    const server = network.exec('inside', ['iperf3', '-s', '-1', '-p', `${port}`], { timeoutMs: (seconds + 30) * 1000 })
+    const server = network.exec(host.place, ['iperf3', '-s', '-1', '-p', `${port}`], {
+      timeoutMs: (seconds + 30) * 1000,
+    })
     await until(`iperf3 to listen on ${port}`, async () =>
-      (await network.mustExec('inside', ['ss', '-lnt'])).includes(`:${port} `),
+      (await network.mustExec(host.place, ['ss', '-lnt'])).includes(`:${port} `),
     )
-    const command = `iperf3 -c ${addresses.inside} -p ${port} -t ${seconds} -b ${mbit}M --bidir -J --connect-timeout 5000`
+    const command = `iperf3 -c ${host.address} -p ${port} -t ${seconds} -b ${mbit}M -l 8K --bidir -J --connect-timeout 5000`
     const { stdout } = await this.guest.sh(command, { timeoutMs: (seconds + 30) * 1000 })
     await server
     const { end, error } = JSON.parse(stdout)

@@ -10,15 +10,21 @@ export type Call = {
   password: string
   ike?: string
   esp?: string
+  /** What the client agrees to; MS-CHAPv2 alone by default. */
+  authentication?: string
   /** A shell script run while the session is up, with PPP_LOCAL, PPP_REMOTE, PPP_IFACE and DNS1 set. */
   script: string
   timeoutMs?: number
 }
 
 export function gatehouseConnect(network: Network, call: Call): Promise<Output> {
-  const proposals = [...(call.ike ? ['--ike', call.ike] : []), ...(call.esp ? ['--esp', call.esp] : [])]
+  const options = [
+    ...(call.ike ? ['--ike', call.ike] : []),
+    ...(call.esp ? ['--esp', call.esp] : []),
+    ...(call.authentication ? ['--authentication', call.authentication] : []),
+  ]
   const who = ['--server', call.server, '--psk', call.psk, '--user', call.user, '--password', call.password]
-  return network.exec('dialler', [gatehouse, 'connect', ...who, ...proposals, '--', 'sh', '-c', call.script], {
+  return network.exec('dialler', [gatehouse, 'connect', ...who, ...options, '--', 'sh', '-c', call.script], {
     timeoutMs: call.timeoutMs ?? 60_000,
   })
 }
