@@ -13,6 +13,8 @@ import { targets } from './targets/all.ts'
 const hungAfter = 10_000
 /** Megabytes of heap for each worker, corpus and code included. */
 const heapMegabytes = 256
+/** Megabytes of the whole process: octets outside the heaps count here. */
+const processMegabytes = 1500
 /** Octets of an input that are shown where it hangs. */
 const shownOctets = 4096
 
@@ -102,11 +104,16 @@ async function main(): Promise<void> {
   process.stdout.write(`fuzz: ${inputs} inputs over ${count} targets, seed ${seed}, ${workers} workers\n`)
   const began = Date.now()
   const counters: (() => number)[] = []
+  let mostMegabytes = 0
+  const memory = () => {
+    const now = Math.round(process.memoryUsage().rss / 1e6)
+    mostMegabytes = Math.max(mostMegabytes, now)
+    return now
+  }
   const progress = setInterval(() => {
     const fed = counters.reduce((sum, counter) => sum + counter(), 0)
     const seconds = (Date.now() - began) / 1000
-    const memory = Math.round(process.memoryUsage().rss / 1e6)
-    process.stdout.write(`fuzz: ${fed} inputs, ${Math.round(fed / seconds)} a second, ${memory} MB\n`)
+    process.stdout.write(`fuzz: ${fed} inputs, ${Math.round(fed / seconds)} a second, ${memory()} MB\n`)
   }, 10_000)
   const jobs = Array.from({ length: workers }, (_, i) => ({
     seed: seed + i,
@@ -115,7 +122,13 @@ async function main(): Promise<void> {
   }))
   const endings = await Promise.all(jobs.map((job) => run(job, (counter) => counters.push(counter))))
   clearInterval(progress)
+  memory()
   process.exitCode = summary(endings, (Date.now() - began) / 1000)
+  if (mostMegabytes <= processMegabytes) return
+  process.stdout.write(
+    `fuzz: ${mostMegabytes} MB of memory at most, ${processMegabytes} are allowed: something leaks\n`,
+  )
+  process.exitCode = 1
 }
 
 function summary(endings: readonly Ending[], seconds: number): number {
