@@ -42,7 +42,8 @@ class Userland implements FastPath {
         workers: options.workers ?? 0,
         engine: options.engine ?? '',
       },
-      () => this.#drain(),
+      // Not drained in here: an error thrown into Node-API is only warned of (DEP0168), out of an immediate it is an uncaught one.
+      () => this.#schedule(),
     )
     this.ports = this.#native.ports()
     this.description = `userland, ${this.#native.description()}`
