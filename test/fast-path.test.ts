@@ -1,9 +1,9 @@
 // The fast path's contract, kept by every implementation alike: the same traces on the fake and on the userland one (two of it, over the loopback).
 import { createSocket, type Socket } from 'node:dgram'
-import { accessSync, constants, existsSync } from 'node:fs'
 import process from 'node:process'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Change, EspSa, FastPath, FastPathEvent, PairCounters } from '../src/platform/fast-path.ts'
+import { userlandImpossible } from '../src/platform/userland.fixture.ts'
 import { openUserland } from '../src/platform/userland.ts'
 import type { Endpoint, Path } from '../src/wire/address.ts'
 import { FakeFastPath } from './fakes/fast-path.ts'
@@ -135,18 +135,6 @@ async function userlandRoad(workers: number): Promise<Road> {
       for (const socket of [entrance, ...exits]) socket.close()
     },
   }
-}
-
-function userlandImpossible(): string | undefined {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(new URL('../native/build/Release/gatehouse.node', import.meta.url)))
-    return 'needs npm run build:native'
-  try {
-    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
-  } catch {
-    return 'needs /dev/net/tun'
-  }
-  return undefined
 }
 
 function sa(spi: number): EspSa {

@@ -1,9 +1,10 @@
 // Two userland fast paths in one process, their TUNs moved into network namespaces, and programs in there that talk TCP to one another.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import type { Cipher, Hash } from '../algorithms/algorithms.ts'
+import { loadNative } from './addon.ts'
 import type { Change, EspSa, FastPath, FastPathEvent } from './fast-path.ts'
 import { openUserland } from './userland.ts'
 
@@ -12,13 +13,16 @@ const execute = promisify(execFile)
 /** Why none of this can run here, or undefined. */
 export function userlandImpossible(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(new URL('../../native/build/Release/gatehouse.node', import.meta.url)))
-    return 'needs npm run build:native'
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
     execFileSync('ip', ['netns', 'list'], { stdio: 'ignore' })
   } catch {
     return 'needs /dev/net/tun and iproute2'
+  }
+  try {
+    loadNative()
+  } catch (error) {
+    return (error as Error).message
   }
   return undefined
 }
