@@ -6,7 +6,9 @@ import type { Lease } from './lease.ts'
 import type { Network } from './network.ts'
 import { must, run, until } from './run.ts'
 
-export const gatehouse: string = join(import.meta.dirname, '..', '..', '..', 'gatehouse')
+/** The checkout's own command, or the one that GATEHOUSE_UNDER_TEST names. */
+export const gatehouse: string =
+  process.env.GATEHOUSE_UNDER_TEST ?? join(import.meta.dirname, '..', '..', '..', 'gatehouse')
 
 export type User = { name: string; password: string; address?: string }
 
