@@ -128,6 +128,7 @@ describe('ECP: RFC 5903 §8', () => {
   })
 })
 
+// RFC 2409 §5: "The Diffie-Hellman public value passed in a KE payload […] MUST be the length of the negotiated Diffie-Hellman group".
 describe('values that are refused (RFC 2409 §5, RFC 2412 §5, RFC 5903 §7)', () => {
   test.each(modp)('%s: 0, 1, p-1, p, above, a wrong length', async (group) => {
     const p = number(primeOf(group))

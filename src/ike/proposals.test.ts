@@ -119,6 +119,7 @@ describe('phase 1', () => {
       situation: 1,
       proposals: [{ number: 1, protocol: 1, spi: new Uint8Array(), transforms: [{ number: 1, id: 1, attributes }] }],
     })
+  // RFC 3602 §5.3: the Key Length attribute "MUST be specified"; who leaves it out means 128 bits.
   const aes = [attribute(1, 7), attribute(2, 2), attribute(3, 1), attribute(4, 14)]
 
   test.each([
@@ -255,6 +256,7 @@ describe('phase 2', () => {
     )
   })
 
+  // RFC 2409 §5.5: "if a KE payload is sent, the attribute describing the Diffie-Hellman group […] MUST be included in every transform".
   test('PFS: the group and a KE of its length come together, or neither', () => {
     const without = offerOf(proposal(1, 3, 12, transport, bits128, sha1))
     const withGroup = offerOf(proposal(1, 3, 12, transport, bits128, sha1, attribute(3, 14)))
