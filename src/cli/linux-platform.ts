@@ -2,6 +2,7 @@
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
+import { openDnsForwarder } from '../platform/dns-forwarder.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
@@ -34,6 +35,6 @@ export function linuxPlatform(log: Log, store: Store | undefined): Platform {
       }
     },
     network: new LinuxNetwork({ store }),
-    forwardDns: undefined,
+    forwardDns: (address) => openDnsForwarder({ address }),
   }
 }
