@@ -84,6 +84,7 @@ class House implements Gateway, EndpointOwner {
   readonly #since: Date
   #configuration: Configuration
   #dns: DnsForwarding | undefined
+  #reloading: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
   constructor(platform: Platform, configuration: Configuration, cores: Cores, events: EventLog, fastPath: FastPath) {
@@ -111,7 +112,7 @@ class House implements Gateway, EndpointOwner {
   }
 
   async open(): Promise<void> {
-    await this.#serve()
+    await this.#serve(this.#configuration)
     await this.#openDns()
     const { ike, natt } = this.#fastPath.ports
     const addresses = this.#configuration.listen.length > 0 ? this.#configuration.listen.join(', ') : 'every address'
@@ -145,16 +146,30 @@ class House implements Gateway, EndpointOwner {
     return this.#sessions.disconnect(target)
   }
 
-  async reload(configuration: Configuration): Promise<void> {
+  /** One after the other: two may be asked for at once. */
+  reload(configuration: Configuration): Promise<void> {
+    const done = this.#reloading.then(() => this.#reload(configuration))
+    this.#reloading = done.catch(() => {})
+    return done
+  }
+
+  /** What can fail comes first: where the network refuses, the running configuration stays. */
+  async #reload(after: Configuration): Promise<void> {
     const before = this.#configuration
-    this.#configuration = configuration
-    this.#users.change(configuration.users)
-    this.#endpoint.ike({ on: 'policy', policy: ikePolicyOf(configuration) })
-    this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(configuration) })
-    const ended = this.#sessions.change(configuration)
-    await this.#serve()
-    if (before.remoteAccess.gatewayAddress !== configuration.remoteAccess.gatewayAddress) await this.#openDns()
-    this.events.emit({ event: 'gateway.reloaded', ended, later: takesRestart(before, configuration) })
+    const kept = { ...after, device: before.device }
+    try {
+      await this.#serve(kept)
+    } catch (error) {
+      await this.#serve(before)
+      throw error
+    }
+    this.#configuration = kept
+    this.#users.change(after.users)
+    this.#endpoint.ike({ on: 'policy', policy: ikePolicyOf(kept) })
+    this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(kept) })
+    const ended = this.#sessions.change(kept)
+    if (before.remoteAccess.gatewayAddress !== after.remoteAccess.gatewayAddress) await this.#openDns()
+    this.events.emit({ event: 'gateway.reloaded', ended, later: takesRestart(before, after) })
   }
 
   subscribe(receive: (record: EventRecord) => void): () => void {
@@ -181,8 +196,8 @@ class House implements Gateway, EndpointOwner {
     await this.#fastPath.close()
   }
 
-  async #serve(): Promise<void> {
-    const troubles = await this.#platform.network.serve(networkPlanOf(this.#configuration))
+  async #serve(configuration: Configuration): Promise<void> {
+    const troubles = await this.#platform.network.serve(networkPlanOf(configuration))
     for (const why of troubles) this.events.emit({ event: 'network.trouble', what: 'what lies behind', why })
   }
 

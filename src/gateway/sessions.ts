@@ -175,6 +175,8 @@ export class Sessions {
 
   /** Another configuration: ends what it touches; how many that were. */
   change(after: Configuration): number {
+    const { gatewayAddress } = after.remoteAccess
+    const moved = this.#configuration.remoteAccess.gatewayAddress !== gatewayAddress
     this.#configuration = after
     const misplaced = new Set(this.pool.change(poolPlanOf(after)))
     const ended = [...this.#byCall.values()].flatMap((session) => {
@@ -183,9 +185,11 @@ export class Sessions {
         ? 'the user is not in the configuration any more'
         : !entry.enabled
           ? 'the user was disabled'
-          : misplaced.has(session.address)
-            ? `the address ${session.address} is not the user’s any more`
-            : undefined
+          : moved
+            ? `the gateway’s inner address is ${gatewayAddress} now`
+            : misplaced.has(session.address)
+              ? `the address ${session.address} is not the user’s any more`
+              : undefined
       return why === undefined || session.leaving !== undefined ? [] : [{ session, why }]
     })
     for (const { session, why } of ended) this.end(session, why)
