@@ -1,5 +1,5 @@
 // DHCP messages (RFC 2131 §2): the BOOTP header and the options behind the magic cookie, long ones split and joined as RFC 3396 has it.
-import { Reader, Writer } from '../../wire/codec.ts'
+import { concat, Reader, Writer } from '../../wire/codec.ts'
 
 /** The options that are read or answered here; the registry of all is IANA's. */
 export const options = {
@@ -77,21 +77,23 @@ export function parseDhcp(octets: Uint8Array): DhcpMessage {
 
 /** Options, and those in `file` and `sname` where the overload option says so (RFC 2131 §4.1). */
 function parseOptions(from: Reader, file: Reader, serverName: Reader): ReadonlyMap<number, Uint8Array> {
-  const found = new Map<number, Uint8Array>()
-  readOptions(from, found)
-  const overload = found.get(options.overload)?.[0] ?? 0
-  if ((overload & 1) !== 0) readOptions(file, found)
-  if ((overload & 2) !== 0) readOptions(serverName, found)
-  return found
+  const parts = new Map<number, Uint8Array[]>()
+  readOptions(from, parts)
+  const overload = parts.get(options.overload)?.[0]?.[0] ?? 0
+  if ((overload & 1) !== 0) readOptions(file, parts)
+  if ((overload & 2) !== 0) readOptions(serverName, parts)
+  return new Map([...parts].map(([code, values]) => [code, concat(...values)]))
 }
 
-function readOptions(from: Reader, found: Map<number, Uint8Array>): void {
+function readOptions(from: Reader, parts: Map<number, Uint8Array[]>): void {
   while (from.remaining > 0) {
     const code = from.u8('option')
     if (code === pad) continue
     if (code === end) return
     const value = from.take(from.u8('option length'), `option ${code}`)
-    found.set(code, Uint8Array.from([...(found.get(code) ?? []), ...value]))
+    const values = parts.get(code)
+    if (values) values.push(value)
+    else parts.set(code, [value])
   }
 }
 
