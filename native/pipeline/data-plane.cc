@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "linux/open-error.h"
+#include "pipeline/do-nothing-engine.h"
 
 namespace gatehouse::pipeline {
 namespace {
@@ -43,7 +44,7 @@ struct DataPlane::Sender {
 
 DataPlane::DataPlane(const DataPlaneOptions& options, std::function<void()> onWake) : control_(context_, os::routeMtu) {
   context_.onWake = std::move(onWake);
-  context_.engine = crypto::makeEngine(options.engine);
+  context_.engine = options.engine == doNothing ? makeDoNothingEngine() : crypto::makeEngine(options.engine);
   if (!context_.engine) throw os::OpenError(ENOENT, "crypto engine '" + options.engine + "'", "cannot use");
   const uint32_t wanted = options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
   const uint32_t count = std::min(wanted, mostWorkers);
@@ -55,7 +56,12 @@ DataPlane::DataPlane(const DataPlaneOptions& options, std::function<void()> onWa
   for (uint32_t i = 0; i < count; i++) workers_.push_back(std::make_unique<Worker>(context_, std::move(sockets[i]), i));
   sender_ = std::make_unique<Sender>(context_, workers_[0]->sockets());
   describe();
-  for (const auto& worker : workers_) worker->start();
+  try {
+    for (const auto& worker : workers_) worker->start();
+  } catch (...) {
+    close();
+    throw;
+  }
 }
 
 DataPlane::~DataPlane() { close(); }

@@ -150,7 +150,7 @@ export type FastPathOptions = {
   readonly tunMtu: number
   /** Worker threads; undefined: one a core. */
   readonly workers: number | undefined
-  /** 'ipsec-mb' | 'openssl'; undefined: the best that is there. */
+  /** 'ipsec-mb' | 'openssl'; undefined: the best that is there. 'do-nothing' encrypts nothing: for `bench` only, as the limit of the rest. */
   readonly engine: string | undefined
 }
 
