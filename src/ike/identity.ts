@@ -1,6 +1,5 @@
 // Identities: how an ID payload is compared, shown and built.
 
-import type { Path } from '../wire/address.ts'
 import { addressOctets, addressText } from '../wire/address.ts'
 import { hex, printable } from '../wire/codec.ts'
 import { identificationType as id, nameOf } from './wire/numbers.ts'
@@ -24,9 +23,4 @@ export function addressId(address: string, protocol = 0, port = 0): IdPayload {
   const data = addressOctets(address)
   if (!data) throw new TypeError(`${address} is no address`)
   return idPayload({ idType: data.length === 4 ? id.ID_IPV4_ADDR : id.ID_IPV6_ADDR, protocol, port, data })
-}
-
-/** The address that we are for our peers. */
-export function ownAddress(path: Path, publicAddress: string | undefined): string {
-  return publicAddress ?? path.local.address
 }

@@ -34,7 +34,9 @@ export function ikeSeconds(turn: Turn, agreed: number | undefined): number {
 export function armIkeTimers(turn: Turn, sa: IkeSa, lifeSeconds: number): void {
   sa.established = turn.now
   sa.expires = turn.now + lifeSeconds * 1000
-  arm(turn, `ike-rekey ${sa.id}`, rekeyAt(turn, sa.role, lifeSeconds))
+  const peer = turn.state.peers.get(sa.peer ?? -1)
+  const role = sa.request || peer?.request !== undefined ? 'initiator' : 'responder'
+  arm(turn, `ike-rekey ${sa.id}`, rekeyAt(turn, role, lifeSeconds))
   arm(turn, `ike-expire ${sa.id}`, sa.expires)
 }
 

@@ -53,6 +53,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     natMethod: undefined,
     peerBehindNat: false,
     weBehindNat: false,
+    dialledDirectly: false,
     dpd: false,
     identity: undefined,
     shownIdentity: undefined,
@@ -172,7 +173,7 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
   state.byCookies.delete(cookiesKey(sa.cookies))
   if (sa.first !== undefined) state.byFirst.delete(sa.first)
   halfOpen.closed(turn, sa.id)
-  for (const what of ['give-up', 'resend', 'ike-rekey', 'ike-expire', 'forget', 'answers', 'keepalive'])
+  for (const what of ['give-up', 'resend', 'ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'])
     arm(turn, `${what} ${sa.id}`, undefined)
   for (const messageId of sa.quick.keys()) arm(turn, `quick ${sa.id} ${messageId}`, undefined)
   for (const quick of sa.quick.values()) {

@@ -94,6 +94,8 @@ export type IkeSa = {
   natMethod: NatMethod | undefined
   peerBehindNat: boolean
   weBehindNat: boolean
+  /** The peer dialled the address that we have, not the public one of the 1:1 NAT before us. */
+  dialledDirectly: boolean
   /** The peer announced RFC 3706. */
   dpd: boolean
   /** The peer's ID, authenticated: `ID_IPV4_ADDR 192.168.1.2`. */

@@ -33,12 +33,13 @@ export function reportInvalid(turn: Turn, path: Path, why: string): void {
 /** A refusal: one sentence for the operator, folded by source where nobody has authenticated himself. */
 export function refuse(
   turn: Turn,
-  at: Pick<IkeSa, 'path' | 'client'>,
+  at: Pick<IkeSa, 'path' | 'client'> & { readonly identity?: string | undefined },
   cause: IkeRefusal,
   why: string,
   userSees?: number,
 ): void {
-  if (!allowed(turn.state.refusalQuota, `${at.path.remote.address} ${cause}`, turn.now)) return
+  const stranger = at.identity === undefined
+  if (stranger && !allowed(turn.state.refusalQuota, `${at.path.remote.address} ${cause}`, turn.now)) return
   report(turn, { event: 'ike.negotiation.refused', path: at.path, client: at.client, cause, why, userSees })
 }
 

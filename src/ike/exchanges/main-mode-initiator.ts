@@ -6,7 +6,7 @@ import { type Path, showEndpoint } from '../../wire/address.ts'
 import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { fingerprint, vendorNames } from '../fingerprint.ts'
-import { addressId, ownAddress } from '../identity.ts'
+import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
@@ -22,8 +22,9 @@ import { initialContact } from '../wire/notifications.ts'
 import { exchangeType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
+import { sayDeleteIke } from './informational.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
-import { establish, findNat, natContext, nonceOctets, spoils } from './phase1.ts'
+import { establish, findNat, natContext, nonceOctets, ownAddress, spoils } from './phase1.ts'
 import { beginForRequest } from './quick-mode-initiator.ts'
 
 // Ours: transforms in one offer, so that MM1 fits one datagram.
@@ -144,7 +145,7 @@ export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
   const skeyid = skeyidOfPreSharedKey(digestOf(agreed.proposal), key.reveal(), niB, nrB)
   const keys = deriveIkeKeys(agreed.proposal, skeyid, result.shared, transcript)
   float(turn, sa)
-  const id = addressId(ownAddress(sa.path, policyOf(turn).publicAddress))
+  const id = addressId(ownAddress(turn, sa))
   const iv = phase1Iv(keys, transcript.gxi, transcript.gxr)
   const outgoing = { cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }
   const mm5 = sealedMessage(keys, iv, outgoing, [
@@ -248,6 +249,7 @@ function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): voi
 /** Ends a negotiation of ours; who asked for it hears why. */
 export function failSa(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): void {
   refuse(turn, sa, cause, why)
+  if (sa.phase1.is === 'established') sayDeleteIke(turn, sa)
   dropSa(turn, sa, why)
   if (sa.request) emit(turn, { do: 'failed', request: sa.request.number, reason: why })
 }

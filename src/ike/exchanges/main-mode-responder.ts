@@ -9,7 +9,7 @@ import { WireError } from '../../wire/errors.ts'
 import type { WorkResult } from '../contract.ts'
 import { fingerprint, vendorNames } from '../fingerprint.ts'
 import * as halfOpen from '../half-open.ts'
-import { addressId, ownAddress } from '../identity.ts'
+import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
@@ -26,7 +26,7 @@ import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { responderLifetime } from './informational.ts'
-import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, seenBy, spoils } from './phase1.ts'
+import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
 
 /** (1) A first message. Nothing is kept unless it can be answered. */
 export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain): void {
@@ -248,7 +248,7 @@ function sendMM6(
   received: Received,
 ): void {
   const { payloads } = opened.chain
-  const id = addressId(ownAddress(received.path, policyOf(turn).publicAddress))
+  const id = addressId(ownAddress(turn, sa))
   const mm6 = sealedMessage(keys, opened.iv, { cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
     id,
     hashPayload(hashR(keys, transcript, id.body)),

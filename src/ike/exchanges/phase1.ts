@@ -36,6 +36,8 @@ export function findNat(turn: Turn, sa: IkeSa, agreed: Agreed, payloads: readonl
   const context = natContext(turn, sa, agreed)
   if (!context) return
   const found = detectNat(context, received)
+  const direct = detectNat({ ...context, publicAddress: undefined }, received)
+  sa.dialledDirectly = received.length > 0 && !direct.weBehindNat
   sa.peerBehindNat = found.peerBehindNat
   sa.weBehindNat = found.weBehindNat
 }
@@ -52,19 +54,23 @@ export function natContext(turn: Turn, sa: IkeSa, agreed: Agreed): NatContext | 
     hash: agreed.proposal.hash as Digest,
     cookies: sa.cookies,
     path: sa.path,
-    publicAddress: policyOf(turn).publicAddress,
+    publicAddress: sa.dialledDirectly ? undefined : policyOf(turn).publicAddress,
   }
+}
+
+/** The address that we are for this peer. */
+export function ownAddress(turn: Turn, sa: IkeSa): string {
+  return (sa.dialledDirectly ? undefined : policyOf(turn).publicAddress) ?? sa.path.local.address
 }
 
 /** Peers are made to believe in a NAT where their ESP must come in UDP (rule 4 of clients.md): our 1:1 NAT may not pass protocol 50. */
 export function spoils(turn: Turn, sa: IkeSa): boolean {
-  const { forceEncapsulation, publicAddress } = policyOf(turn)
-  return forceEncapsulation === true || (publicAddress !== undefined && publicAddress !== sa.path.local.address)
+  return policyOf(turn).forceEncapsulation === true || ownAddress(turn, sa) !== sa.path.local.address
 }
 
 /** The error number that a Windows user sees; other systems have none. */
 export function seenBy(client: ClientKind, number: number): number | undefined {
-  return client === 'windows' || client === 'windows-legacy' ? number : undefined
+  return client === 'apple' || client === 'android' ? undefined : number
 }
 
 type Proof = {
@@ -88,9 +94,10 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   sa.shownIdentity = showIdentity(identity)
   halfOpen.closed(turn, sa.id)
   halfOpen.completed(turn, path)
-  armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))
+  sa.established = turn.now
   if (notifies.some(({ notify }) => notify === notifyType['INITIAL-CONTACT'])) initialContact(turn, sa)
   inherit(turn, sa)
+  armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))
   succeed(turn, sa)
   if (sa.weBehindNat) arm(turn, `keepalive ${sa.id}`, turn.now + policyOf(turn).keepaliveSeconds * 1000)
   report(turn, {
@@ -116,8 +123,9 @@ function succeed(turn: Turn, sa: IkeSa): void {
     if (!other || other === sa) continue
     other.replaced = true
     for (const what of ['ike-rekey', 'keepalive']) arm(turn, `${what} ${id}`, undefined)
-    if (sa.role === 'initiator') arm(turn, `retire ${id}`, turn.now + retireMs)
   }
+  // Only what we set out to replace: where both sides rekeyed at once, each would delete the other's.
+  if (sa.replaces !== undefined) arm(turn, `retire ${sa.replaces}`, turn.now + retireMs)
   if (peer) {
     peer.heardAt = turn.now
     peer.sas.delete(sa.id)

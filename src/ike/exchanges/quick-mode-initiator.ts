@@ -8,7 +8,7 @@ import { Reader } from '../../wire/codec.ts'
 import type { WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
-import { addressId, ownAddress } from '../identity.ts'
+import { addressId } from '../identity.ts'
 import { exchangeIv, hash1, hash2, hash3 } from '../keys.ts'
 import { defaultSeconds, lesser } from '../lifetimes.ts'
 import type { Received } from '../message.ts'
@@ -25,7 +25,7 @@ import { notifyType, payloadType } from '../wire/numbers.ts'
 import { type IdPayload, kePayload, natOaPayload, noncePayload, type Payload, parsePayload } from '../wire/payloads.ts'
 import { failSa, reasonOf } from './main-mode-initiator.ts'
 import { badPublicValue, nonceFault } from './main-mode-responder.ts'
-import { nonceOctets } from './phase1.ts'
+import { nonceOctets, ownAddress } from './phase1.ts'
 import { advanceQuick, install, openQuick, promiseSpi, quickTimer, releaseSpi, sealQuick } from './quick-mode.ts'
 
 const udp = 17
@@ -36,9 +36,9 @@ const settleMs = 2_000
 
 /** The first pair of a connection that was asked for. */
 export function beginForRequest(turn: Turn, sa: IkeSa, { ports }: Request): void {
-  const { esp, lifetimes, requirePfs, pfsGroups, publicAddress } = policyOf(turn)
+  const { esp, lifetimes, requirePfs, pfsGroups } = policyOf(turn)
   const group = esp[0]?.group ?? (requirePfs ? pfsGroups[0] : undefined)
-  const own = ownAddress(sa.path, publicAddress)
+  const own = ownAddress(turn, sa)
   begin(turn, sa, {
     inboundSpi: promiseSpi(turn),
     proposals: esp.filter((one) => one.group === undefined || one.group === group).slice(0, mostOffers),
@@ -132,7 +132,7 @@ function idPayloads({ ours, peers }: Selectors): readonly IdPayload[] {
 function natOaPayloads(turn: Turn, sa: IkeSa, { encapsulated, natOa }: Wish): readonly Payload[] {
   if (!encapsulated || !sa.natMethod) return []
   const type = natMethods[sa.natMethod].natOa
-  const ours = natOa?.ours ?? ownAddress(sa.path, policyOf(turn).publicAddress)
+  const ours = natOa?.ours ?? ownAddress(turn, sa)
   const peers = natOa?.peers ?? sa.path.remote.address
   return type === payloadType['NAT-OA (draft)']
     ? [natOaPayload(type, ours)]

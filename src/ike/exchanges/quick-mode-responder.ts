@@ -6,7 +6,6 @@ import { addressText } from '../../wire/address.ts'
 import type { WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
-import { ownAddress } from '../identity.ts'
 import { exchangeIv, hash1, hash2, hash3 } from '../keys.ts'
 import { defaultSeconds, lesser } from '../lifetimes.ts'
 import type { Opened, Received } from '../message.ts'
@@ -23,7 +22,7 @@ import { identificationType, notifyType } from '../wire/numbers.ts'
 import { type IdPayload, kePayload, natOaPayload, noncePayload, type Payload } from '../wire/payloads.ts'
 import { inform } from './informational.ts'
 import { badPublicValue, nonceFault } from './main-mode-responder.ts'
-import { nonceOctets, seenBy, spoils } from './phase1.ts'
+import { nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
 import {
   advanceQuick,
   install,
@@ -48,7 +47,7 @@ export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
   alive(turn, sa)
   const { payloads } = opened.chain
   remember(turn, sa, received.octets, undefined)
-  const wrong = nonceFault(payloads) ?? idCountFault(payloads)
+  const wrong = nonceFault(payloads) ?? idCountFault(payloads) ?? tooMany(turn, sa)
   if (wrong) return reportInvalid(turn, received.path, wrong)
   const fault = protocolFault(all(payloads, 'ID'))
   if (fault)
@@ -61,6 +60,16 @@ export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
 
 function idCountFault(payloads: readonly Payload[]): string | undefined {
   return all(payloads, 'ID').length === 1 ? 'QM1 holds one ID; both or none are allowed' : undefined
+}
+
+// Ours: even an authenticated peer gets no more than this; real ones have two pairs, for a moment four.
+const mostQuickModes = 32
+const mostPairs = 64
+
+function tooMany(turn: Turn, sa: IkeSa): string | undefined {
+  const pairs = turn.state.peers.get(sa.peer ?? -1)?.pairs.size ?? 0
+  if (sa.quick.size >= mostQuickModes) return `more than ${mostQuickModes} quick modes at once`
+  return pairs >= mostPairs ? `more than ${mostPairs} SA pairs` : undefined
 }
 
 // A peer that came to the port for encapsulation speaks NAT traversal, whatever its vendor ids said.
@@ -136,7 +145,7 @@ function natOaOf(turn: Turn, sa: IkeSa, chosen: EspChosen, payloads: readonly Pa
   const idci = all(payloads, 'ID')[0]
   const named =
     idci?.idType === identificationType.ID_IPV4_ADDR && idci.data.length === 4 ? addressText(idci.data) : undefined
-  const own = ownAddress(sa.path, policyOf(turn).publicAddress)
+  const own = ownAddress(turn, sa)
   return { peers: oai?.address ?? named ?? sa.path.remote.address, ours: oar?.address ?? own }
 }
 
@@ -145,7 +154,7 @@ function natOaBack(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): readonl
   const came = all(payloads, 'NAT-OA')
   if (came.length === 0 || !sa.natMethod) return []
   const { natOa } = natMethods[sa.natMethod]
-  const own = ownAddress(sa.path, policyOf(turn).publicAddress)
+  const own = ownAddress(turn, sa)
   if (came.length === 1) return [natOaPayload(natOa, own)]
   return [natOaPayload(natOa, came[0]!.address ?? sa.path.remote.address), natOaPayload(natOa, came[1]!.address ?? own)]
 }
