@@ -122,7 +122,10 @@ export class ChapPeer implements Machine<AuthInput, AuthEffect> {
     const state = this.#state
     if (state.is !== 'responded' || id !== state.sent.id) return []
     const failure = this.#options.kind === 'chap' ? undefined : parseMschapFailure(message)
-    if (!failure) return this.#refused(`the server refused the user name or password: "${printable(message)}"`, 691)
+    if (!failure) {
+      const words = message.length === 0 ? '' : `: "${printable(message)}"`
+      return this.#refused(`the server refused the user name or password${words}`, 691)
+    }
     const words = AUTH_ERRORS[failure.error] ?? 'it gives no reason known here'
     const said = failure.message ? `: "${printable(failure.message)}"` : ''
     return this.#refused(`the server refused with error ${failure.error}, ${words}${said}`, failure.error)

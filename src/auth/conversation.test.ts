@@ -372,6 +372,7 @@ describe('peer', () => {
     ],
     ['mschap', 'E=648 R=0 V=2', 'the server refused with error 648, the password has expired', 648],
     ['mschapv2', 'E=99 R=0', 'the server refused with error 99, it gives no reason known here', 99],
+    ['chap', '', 'the server refused the user name or password', 691],
     ['chap', 'no\x1b[2J', 'the server refused the user name or password: "no\\x1b[2J"', 691],
   ] as const)('%s failure %s', (kind, message, why, userSees) => {
     const client = peer(kind)

@@ -78,7 +78,8 @@ export class PapPeer implements Machine<AuthInput, AuthEffect> {
       return [{ do: 'accepted', user }]
     }
     this.#state = { is: 'refused' }
-    const why = `the server refused the user name or password: "${printable(packet.message)}"`
+    const words = packet.message.length === 0 ? '' : `: "${printable(packet.message)}"`
+    const why = `the server refused the user name or password${words}`
     return [{ do: 'refused', user, why, userSees: 691, final: true }]
   }
 }

@@ -93,8 +93,10 @@ export class IpcpClientRules implements OptionRules {
 
   /** `peers` is 0.0.0.0 where the server doesn't tell its address. */
   get agreement(): Ipv4Agreement {
-    const servers = (...kinds: OptionKind[]) =>
-      kinds.flatMap((kind) => this.#asked.get(kind) ?? []).filter((address) => address !== NONE)
+    // pppd names its only server twice.
+    const servers = (...kinds: OptionKind[]) => [
+      ...new Set(kinds.flatMap((kind) => this.#asked.get(kind) ?? []).filter((address) => address !== NONE)),
+    ]
     return {
       ours: this.#asked.get(IPCP_OPTIONS.address) ?? NONE,
       peers: this.#peers,
