@@ -70,11 +70,13 @@ export function openStore(folder: string): Store {
     },
     lock() {
       held = takeLock(path('lock'), folder, store.read('pid')?.trim())
+      locks.add(held)
       store.write('pid', `${process.pid}\n`)
     },
     unlock() {
       if (!held) return
       store.remove('pid')
+      locks.delete(held)
       held.close()
       held = undefined
     },
@@ -101,10 +103,16 @@ function makeFolder(folder: string): void {
   }
 }
 
+/** Locks that are held: a database that nobody refers to is closed by the garbage collector, and its lock with it. */
+const locks = new Set<DatabaseSync>()
+
+/** Our own: a watcher that cleans up after a killed daemon holds the lock for a moment; the next daemon waits for it. */
+const lockMs = 1500
+
 /** SQLite's file lock: the kernel drops it with the process, however that ends. */
 function takeLock(path: string, folder: string, owner: string | undefined): DatabaseSync {
   closeSync(openSync(path, 'a', 0o600))
-  const database = new DatabaseSync(path, { timeout: 0 })
+  const database = new DatabaseSync(path, { timeout: lockMs })
   try {
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return database

@@ -1,6 +1,7 @@
 // Runs inside a network namespace of its own: a small machine with a LAN and a WAN. Prints what it saw, as JSON.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { GatewayPlan } from '../network.ts'
 import { openStore } from '../store.ts'
 import { LinuxNetwork } from './network.ts'
@@ -70,6 +71,20 @@ if (step === 'serve') {
   // The daemon is killed; another one starts.
   const next = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
   seen.push(await next.recover(), state())
+} else if (step === 'watched') {
+  // A daemon with a watcher, killed.
+  const daemon = `
+    import { openStore } from ${JSON.stringify(join(import.meta.dirname, '../store.ts'))}
+    import { LinuxNetwork } from ${JSON.stringify(join(import.meta.dirname, 'network.ts'))}
+    import { startWatcher } from ${JSON.stringify(join(import.meta.dirname, 'watcher.ts'))}
+    const store = openStore(${JSON.stringify(folder)})
+    store.lock()
+    startWatcher(store)
+    await new LinuxNetwork({ store }).serve(${JSON.stringify(plan)})
+    process.kill(process.pid, 'SIGKILL')`
+  spawnSync(process.execPath, ['--input-type=module-typescript', '-e', daemon], { stdio: 'inherit' })
+  for (let tries = 0; tries < 100 && state().journal; tries++) await new Promise((resolve) => setTimeout(resolve, 50))
+  seen.push(state())
 } else if (step === 'firewall') {
   sh(`nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'`)
   seen.push(await network.serve(plan))

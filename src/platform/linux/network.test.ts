@@ -60,6 +60,12 @@ test.runIf(may)('after kill -9 the next start removes table, forwarding and prox
   expect(clean).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, proxies: '', journal: false })
 })
 
+test.runIf(may)('a watcher cleans up after a killed daemon by itself', () => {
+  expect(inside('watched')).toEqual([
+    expect.objectContaining({ tables: '', forwarding: { all: '0', lan: '0' }, journal: false }),
+  ])
+})
+
 test.runIf(may)('a firewall of the machine that drops what it does not know is named', () => {
   expect(inside('firewall')).toEqual([[expect.stringContaining('table ip filter, chain FORWARD')]])
 })

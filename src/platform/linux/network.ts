@@ -30,7 +30,8 @@ export type LinuxNetworkOptions = {
   readonly watchMs?: number
 }
 
-const journalName = 'network.json'
+/** Its name in the state folder. */
+export const journalName = 'network.json'
 /** Our own: an interface that comes later (a cable, DHCP) forwards replies to clients after so long at most. */
 const watchMs = 10_000
 

@@ -1,0 +1,36 @@
+// Cleans up after a daemon that was killed, at once instead of at the next start: a shell that sleeps on a pipe from the daemon. When the pipe closes
+// and the journal is still there, it runs this file, which undoes what the journal names unless another daemon has the state folder by then.
+import { spawn } from 'node:child_process'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { openStore, type Store } from '../store.ts'
+import { journalName, LinuxNetwork } from './network.ts'
+
+export type Watcher = { close(): void }
+
+/** Starts it beside this process, in a session of its own, so that what kills this process group leaves it. Costs about a megabyte. */
+export function startWatcher(store: Store): Watcher {
+  const script = 'cat >/dev/null; [ -e "$1" ] || exit 0; shift; exec "$@"'
+  const self = fileURLToPath(import.meta.url)
+  const child = spawn(
+    '/bin/sh',
+    ['-c', script, 'gatehouse-watcher', store.path(journalName), process.execPath, self, store.folder],
+    { detached: true, stdio: ['pipe', 'ignore', 'ignore'] },
+  )
+  child.on('error', () => {})
+  child.stdin.on('error', () => {})
+  child.unref()
+  ;(child.stdin as unknown as { unref(): void }).unref()
+  return { close: () => child.stdin.end() }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const store = openStore(process.argv[2]!)
+  try {
+    store.lock()
+    await new LinuxNetwork({ store }).recover()
+    store.unlock()
+  } catch {
+    // Another daemon is there: it has cleaned up itself.
+  }
+}
