@@ -4,7 +4,9 @@ import process from 'node:process'
 /** Text behind `gatehouse help`; the README explains more. */
 const usage = `gatehouse: an L2TP/IPsec VPN gateway
 
-  gatehouse up --config FILE [--state DIR] [--log text|json]   the gateway, in the foreground
+  gatehouse up --config FILE [--state DIR] [--log text|json] [--watcher]
+                                                               the gateway, in the foreground; --watcher: something cleans up
+                                                               at once after it if it is killed
   gatehouse start [--config FILE] [--state DIR]                the same, after writing a first configuration and proving itself
   gatehouse check FILE | --schema                              validates a configuration; prints its JSON Schema
   gatehouse status [--json] [--state DIR]                      what is up: SAs, sessions, pool

@@ -5,6 +5,7 @@ import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import { serveControl } from '../platform/control-server.ts'
+import { startWatcher } from '../platform/linux/watcher.ts'
 import type { Log } from '../platform/log.ts'
 import { openStore } from '../platform/store.ts'
 import { command, parse, stateFolder, UsageError } from './arguments.ts'
@@ -15,10 +16,20 @@ export function run(args: readonly string[]): Promise<number> {
   return command('up', async () => {
     const { values } = parse({
       args: [...args],
-      options: { config: { type: 'string' }, state: { type: 'string' }, log: { type: 'string' } },
+      options: {
+        config: { type: 'string' },
+        state: { type: 'string' },
+        log: { type: 'string' },
+        watcher: { type: 'boolean' },
+      },
     })
     if (values.config === undefined) throw new UsageError('a configuration is needed: gatehouse up --config FILE')
-    return serve({ config: values.config, state: stateFolder(values.state), log: logTo(values.log) })
+    return serve({
+      config: values.config,
+      state: stateFolder(values.state),
+      log: logTo(values.log),
+      watcher: values.watcher ?? false,
+    })
   })
 }
 
@@ -26,12 +37,14 @@ export type ServeOptions = {
   readonly config: string
   readonly state: string
   readonly log: Log
+  /** Clean up at once after a daemon that was killed, by a shell that watches, not at the next start. */
+  readonly watcher?: boolean
   /** Called once when clients are accepted. */
   readonly ready?: (gateway: Gateway, configuration: Configuration) => Promise<void>
 }
 
 /** Runs a gateway until a signal or the control socket ends it; resolves to the exit code. */
-export async function serve({ config, state, log, ready }: ServeOptions): Promise<number> {
+export async function serve({ config, state, log, watcher = false, ready }: ServeOptions): Promise<number> {
   const outcome = loadConfiguration(config)
   if (outcome.is === 'faulty') {
     for (const fault of outcome.faults) process.stderr.write(`${showFault(config, fault)}\n`)
@@ -47,28 +60,32 @@ export async function serve({ config, state, log, ready }: ServeOptions): Promis
   // Signals count from here on: one that comes during the start ends the gateway as soon as it is up.
   const end = Promise.withResolvers<void>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.resolve())
+  const watching = watcher ? startWatcher(store) : undefined
+  let gateway: Gateway | undefined
   try {
-    const gateway = await createGateway(linuxPlatform(log, store), configuration)
-    const reload = () => reloadFrom(config, gateway)
+    const running = await createGateway(linuxPlatform(log, store), configuration)
+    gateway = running
+    const reload = () => reloadFrom(config, running)
     const onHangup = () => void reload().catch(() => undefined)
     process.on('SIGHUP', onHangup)
     const control = await serveControl(store, {
-      status: () => gateway.status(),
-      disconnect: (target) => gateway.disconnect(target),
+      status: () => running.status(),
+      disconnect: (target) => running.disconnect(target),
       reload,
       stop: () => end.resolve(),
-      subscribe: (receive) => gateway.subscribe(receive),
+      subscribe: (receive) => running.subscribe(receive),
     })
-    const { ike, natt } = gateway.ports
+    const { ike, natt } = running.ports
     const addresses = configuration.listen.length > 0 ? configuration.listen.join(' ') : 'every address'
-    process.stdout.write(`ready: ${addresses}, UDP ${ike} and ${natt}; ${gateway.status().description}\n`)
-    await ready?.(gateway, configuration)
+    process.stdout.write(`ready: ${addresses}, UDP ${ike} and ${natt}; ${running.status().description}\n`)
+    await ready?.(running, configuration)
     await end.promise
     process.off('SIGHUP', onHangup)
     await control.close()
-    await gateway.stop()
     return 0
   } finally {
+    await gateway?.stop()
+    watching?.close()
     store.unlock()
   }
 }
