@@ -518,7 +518,7 @@ export class Endpoint {
       case 'network':
         return this.#network(call, effect)
       case 'finished':
-        return this.#finish(call, { why: effect.reason, byPeer: effect.byPeer })
+        return this.#finish(call, { why: effect.reason, byPeer: effect.byPeer }, effect.toPeer)
     }
   }
 
@@ -548,14 +548,14 @@ export class Endpoint {
   }
 
   /** PPP is over: CDN, and where the host fell silent and carries nothing else, its SAs go too. */
-  #finish(call: Call, end: CallEnd): void {
+  #finish(call: Call, end: CallEnd, toPeer = end.byPeer ? '' : end.why): void {
     if (call.ended) return
     const { peer, silent } = call
     this.#l2tpSeat.send({
       on: 'hangUp',
       call: call.id,
       ...administrative,
-      text: end.byPeer ? '' : printable(end.why, 120),
+      text: printable(toPeer, 120),
     })
     this.#drop(call, end)
     if (silent && peer.calls.size === 0) this.#ikeSeat.send({ on: 'disconnect', peer: peer.id, reason: 'silent' })

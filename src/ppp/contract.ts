@@ -91,7 +91,10 @@ export type PppEffect =
   /** The link is finished; nothing follows. `userSees`: the client's error number where known (691, 734, …). */
   | {
       readonly do: 'finished'
+      /** For the operator: it may tell an unknown user from a wrong password. */
       readonly reason: string
+      /** What the layer below may tell the peer: never more than its user may know. */
+      readonly toPeer: string
       readonly byPeer: boolean
       readonly userSees: number | undefined
     }

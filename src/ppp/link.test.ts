@@ -156,7 +156,13 @@ describe('Windows 10 logs in', () => {
         do: 'report',
         event: { event: 'ppp.closed', user: 'alice', byPeer: true, why: 'the peer closed the link: the user hung up' },
       },
-      { do: 'finished', reason: 'the peer closed the link: the user hung up', byPeer: true, userSees: undefined },
+      {
+        do: 'finished',
+        reason: 'the peer closed the link: the user hung up',
+        toPeer: '',
+        byPeer: true,
+        userSees: undefined,
+      },
     ])
   })
 
@@ -190,6 +196,7 @@ describe('Windows 10 logs in', () => {
       do: 'finished',
       reason:
         'the peer closed the link: Windows error 778: mutual authentication failed: the server could not prove that it knows the password',
+      toPeer: '',
       byPeer: true,
       userSees: 778,
     })
@@ -348,6 +355,7 @@ describe('LCP', () => {
     expect(finished(seen)).toEqual({
       do: 'finished',
       reason: 'the peer never answered LCP',
+      toPeer: 'No agreement on LCP options',
       byPeer: false,
       userSees: 718,
     })
@@ -360,6 +368,7 @@ describe('LCP', () => {
     expect(finished(gw.wait(3000))).toEqual({
       do: 'finished',
       reason: 'the peer closed the link: "User request"',
+      toPeer: '',
       byPeer: true,
       userSees: undefined,
     })
@@ -475,6 +484,7 @@ describe('the network phase', () => {
     expect(finished(gw.recv('c021 06020004'))).toEqual({
       do: 'finished',
       reason: 'the address pool is exhausted',
+      toPeer: 'No address to give',
       byPeer: false,
       userSees: 720,
     })
@@ -566,6 +576,25 @@ describe('authentication', () => {
     gw.recv(`c223 0201003b 31 ${'00'.repeat(49)} ${ascii('alice')}`)
     gw.verdict(2, wrong)
     expect(gw.link.status().phase).toBe('terminate')
+  })
+
+  test('what only the operator may know is told to nobody else', () => {
+    for (const why of ['there is no user "mallory"', 'the password of "alice" is wrong']) {
+      const gw = serverIn('authenticate')
+      gw.recv('c023 0107000b 03 626f62 02 7077')
+      const seen = gw.verdict(1, { is: 'refused', error: 691, retry: true, why })
+      expect(frames(seen)).toEqual([
+        `c023 03070012${'0d'}${ascii('Access denied')}`,
+        `c021 05020019${ascii('Authentication failed')}`,
+      ])
+      expect(finished(gw.recv('c021 06020004'))).toEqual({
+        do: 'finished',
+        reason: `authentication of "bob" refused: ${why}`,
+        toPeer: 'Authentication failed',
+        byPeer: false,
+        userSees: 691,
+      })
+    }
   })
 
   test('a user name with control characters is shown escaped', () => {

@@ -7,6 +7,7 @@
 //    What is no protocol of ours is answered with a Protocol-Reject, CCP among it, and hurts nothing.
 // 5. terminate: Terminate-Requests until they are acknowledged or given up; or, after the peer's own, one restart period of patience.
 // When LCP is renegotiated the link goes back to 2: authentication and network protocols begin anew.
+// The phases stand in one file, long as it is, because they share one state and hand it on to each other.
 import type { AuthEffect, AuthInput, AuthKind } from '../auth/contract.ts'
 import { KIND_NAMES, WEAK_KINDS } from '../auth/names.ts'
 import { printable } from '../wire/codec.ts'
@@ -28,7 +29,13 @@ const NO_NETWORK_PROTOCOL = 720
 const LCP_TERMINATED = 734
 const NO_ANSWER_IN_TIME = 718
 
-type Ending = { readonly reason: string; readonly byPeer: boolean; readonly userSees: number | undefined }
+type Ending = {
+  readonly reason: string
+  /** What the peer is told. */
+  readonly toPeer: string
+  readonly byPeer: boolean
+  readonly userSees: number | undefined
+}
 
 type Phase =
   | { readonly is: 'dead' | 'establish' | 'over' }
@@ -132,7 +139,12 @@ export class PppLink implements Machine<PppInput, PppEffect> {
         this.#finish(
           this.#phase.is === 'terminate'
             ? this.#phase.ending
-            : { reason: this.#lost('the session below went away'), byPeer: true, userSees: this.#lcp.peerSaid?.error },
+            : {
+                reason: this.#lost('the session below went away'),
+                toPeer: '',
+                byPeer: true,
+                userSees: this.#lcp.peerSaid?.error,
+              },
         )
     }
   }
@@ -212,7 +224,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     }
     const { peerSaid } = this.#lcp
     const reason = peerSaid ? `the peer closed the link: ${peerSaid.text}` : 'the peer rejected a part of LCP itself'
-    this.#phase = { is: 'terminate', ending: { reason, byPeer: true, userSees: peerSaid?.error } }
+    this.#phase = { is: 'terminate', ending: { reason, toPeer: '', byPeer: true, userSees: peerSaid?.error } }
     this.#timers.clearAll()
   }
 
@@ -222,7 +234,12 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       return
     }
     const why = silent ? 'the peer never answered LCP' : this.#lost('the peer did not agree on LCP options')
-    this.#finish({ reason: why, byPeer: false, userSees: this.#lcp.peerSaid?.error ?? NO_ANSWER_IN_TIME })
+    this.#finish({
+      reason: why,
+      toPeer: 'No agreement on LCP options',
+      byPeer: false,
+      userSees: this.#lcp.peerSaid?.error ?? NO_ANSWER_IN_TIME,
+    })
   }
 
   /** The peer's own words, where it had any, explain more than ours. */
@@ -465,7 +482,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
 
   /** `toPeer` is what the peer is told: printable, and never more than its user may know. */
   #terminate(reason: string, userSees: number | undefined, toPeer: string, at: At): void {
-    const ending = { reason, byPeer: false, userSees }
+    const ending = { reason, toPeer, byPeer: false, userSees }
     if (this.#phase.is === 'dead') {
       this.#finish(ending)
       return
@@ -476,13 +493,13 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     this.#lcpOutputs(this.#lcp.close(toPeer, userSees, at), at)
   }
 
-  #finish({ reason, byPeer, userSees }: Ending): void {
+  #finish({ reason, toPeer, byPeer, userSees }: Ending): void {
     if (this.#phase.is === 'over') return
     this.#phase = { is: 'over' }
     this.#timers.clearAll()
     this.#network = undefined
     this.#report({ event: 'ppp.closed', user: this.#user, byPeer, why: reason })
-    this.#out.push({ do: 'finished', reason, byPeer, userSees })
+    this.#out.push({ do: 'finished', reason, toPeer, byPeer, userSees })
   }
 
   #send(protocol: number, payload: Uint8Array): void {

@@ -94,6 +94,7 @@ test('no common authentication: both say what to change', () => {
     do: 'finished',
     reason:
       'the client does not agree to any PPP authentication allowed here (MS-CHAPv2); it proposes PAP: allow one of ours in the client, or its own under remoteAccess.authentication',
+    toPeer: 'No agreement on LCP options',
     byPeer: false,
     userSees: 734,
   })
