@@ -59,6 +59,10 @@ export class Client {
     return this.#session
   }
 
+  get connected(): boolean {
+    return this.#session !== undefined
+  }
+
   /** Dials once; a refusal is an answer, not an error. */
   async attempt(dial: Dial): Promise<Attempt> {
     if (this.#session !== undefined) await this.disconnect()

@@ -107,8 +107,10 @@ export class Network {
     await this.#ip('inside', [
       `address add ${addresses.inside}/24 dev eth0`,
       'link set eth0 up',
-      `route add default via ${addresses.gatewayInside}`,
+      `route add default via ${addresses.gatewayInside} rto_min 2s`,
     ])
+    // As in the guests: a segment sent again shall mean a lost packet, not a busy machine.
+    await this.mustExec('inside', ['sysctl', '-qw', 'net.ipv4.tcp_early_retrans=0'])
     for (const place of ['router', 'internet', ...inner] as Place[])
       await this.mustExec(place, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
     for (const place of ['router', ...inner] as Place[])

@@ -32,6 +32,8 @@ echo >/proc/sys/kernel/modprobe
 ip link set lo up
 ip link set vec0 up
 sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.accept_redirects=0
+# A segment sent again shall mean a lost packet, not a busy machine: no tail loss probes (ip-up.sh: no hasty timer).
+sysctl -qw net.ipv4.tcp_early_retrans=0
 /lab/address.sh "$address" "$gateway"
 [ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
 [ -e /dev/ppp ] || mknod /dev/ppp c 108 0
