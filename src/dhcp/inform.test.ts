@@ -86,6 +86,22 @@ describe('Apple', () => {
   })
 })
 
+// RFC 2131 §4.3.5: the server answers to the address in ciaddr and "MUST NOT send a lease expiration time"; yiaddr stays empty.
+test('RFC 2131 §4.3.5: no lease, no address, and straight to the client', () => {
+  const { to, payload } = parseDatagram(
+    answerInform(
+      packet({}, [
+        [53, '08'],
+        [55, '3301'],
+      ]),
+      settings,
+    )!,
+  )
+  const answer = parseDhcp(payload)
+  expect([...answer.options.keys()]).toEqual([53, 54, 1])
+  expect([to.address, hex(payload.subarray(16, 20))]).toEqual(['10.0.0.5', '00000000'])
+})
+
 describe('Windows', () => {
   test('asks for both kinds of routes, and gets both', () => {
     const asked = packet({}, [
