@@ -105,6 +105,15 @@ export class Driver {
       .then((input) => seat.send(input))
   }
 
+  /** Runs what is no machine's: an exception is reported as a bug of `name` and goes no further. */
+  guard(name: string, run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#onBug({ machine: name, input: '', error })
+    }
+  }
+
   close(): void {
     this.#closed = true
     this.#queue = []

@@ -50,6 +50,8 @@ export type Peer = {
   weak: boolean
   natted: boolean
   readonly calls: Map<CallId, Call>
+  /** IKE has announced it. */
+  up: boolean
 }
 
 /** An L2TP call and the PPP link on it. */
@@ -99,6 +101,8 @@ export type EndpointOptions = {
 /** Our own: liveness and counters are looked at once a second. */
 const activityMs = 1000
 
+/** Our own: a pair is installed in milliseconds. */
+const announceMs = 60_000
 /** Our own: IPsec without L2TP is kept so long for a client that dials again on it; a new dial takes a second, so ten minutes are generous. */
 const idleMs = 600_000
 
@@ -150,7 +154,7 @@ export class Endpoint {
     })
     fastPath.listen((batch) =>
       this.driver.batch(() => {
-        for (const event of batch) this.#onFastPath(event)
+        for (const event of batch) this.driver.guard(`fast path event ${event.on}`, () => this.#onFastPath(event))
       }),
     )
   }
@@ -267,7 +271,7 @@ export class Endpoint {
     if (this.#polling || this.#closed || this.#peers.size === 0) return
     this.#polling = this.#platform.timers.after(activityMs, () => {
       this.#polling = undefined
-      this.driver.batch(() => this.#look())
+      this.driver.batch(() => this.driver.guard('activity', () => this.#look()))
       this.#poll()
     })
   }
@@ -350,6 +354,7 @@ export class Endpoint {
       weak: false,
       natted: false,
       calls: new Map(),
+      up: false,
     }
     this.#peers.set(peer.id, peer)
     const changes: Change[] = newPeer ? [{ do: 'addPeer', peer: pair.peer }] : []
@@ -365,6 +370,7 @@ export class Endpoint {
       replayWindow: pair.replayWindow,
       ...(pair.natOa ? { natOa: pair.natOa } : {}),
     })
+    if (newPeer) this.#expectUp(peer)
     this.#apply(changes, `an ESP pair with ${showEndpoint(pair.path.remote)}`, (failure) => {
       if (failure === undefined) {
         peer.ike = sa?.proposal ?? peer.ike
@@ -383,11 +389,21 @@ export class Endpoint {
     this.#poll()
   }
 
+  /** A negotiation can end while its pair is being installed: then IKE never announces the peer, and nobody else would take it away. */
+  #expectUp(peer: Peer): void {
+    this.#platform.timers.after(announceMs, () => {
+      if (peer.up || this.#closed || this.#peers.get(peer.id) !== peer) return
+      this.#peers.delete(peer.id)
+      this.#apply([{ do: 'removePeer', peer: peer.id }], 'to remove a peer that never came up')
+    })
+  }
+
   #peerUp({ peer: id, request, path, client }: Extract<IkeEffect, { do: 'peerUp' }>): void {
     const peer = this.#peers.get(id)
     if (!peer) return
     peer.path = path
     peer.client = client
+    peer.up = true
     this.#owner.peerUp(peer, request)
   }
 

@@ -70,12 +70,16 @@ export class LinuxNetwork implements Network {
         this.#journal.proxy =
           plan.forwarding === 'proxy-arp' ? { device: lanOf(plan), clients: plan.clients } : undefined
       })
-      await this.#filter(plan)
-      this.#setSysctl(`net/ipv4/conf/${plan.device}/forwarding`, '1', false)
-      this.#setSysctl(`net/ipv4/conf/${plan.device}/rp_filter`, '1', false)
-      this.#setSysctl(`net/ipv4/conf/${plan.device}/send_redirects`, '0', false)
+      const troubles = await this.#filter(plan)
+      const own = `net/ipv4/conf/${plan.device}`
+      troubles.push(...this.#setSysctl(`${own}/forwarding`, '1', false))
+      // The table checks sources too, and a redirect from a client to a client does no harm: no matter if these can't be set.
+      this.#setSysctl(`${own}/rp_filter`, '1', false)
+      this.#setSysctl(`${own}/send_redirects`, '0', false)
       this.#startWatch()
-      return obstacles(await this.#run('nft', ['-j', 'list', 'chains']), tableOf(plan.device), plan.device)
+      return [...new Set(troubles)].concat(
+        obstacles(await this.#run('nft', ['-j', 'list', 'chains']), tableOf(plan.device), plan.device),
+      )
     })
   }
 
@@ -139,12 +143,12 @@ export class LinuxNetwork implements Network {
   }
 
   /** Opens what is closed among the interfaces with routes, the table first: what newly forwards is filtered from its first packet on. */
-  async #filter(plan: GatewayPlan): Promise<void> {
+  async #filter(plan: GatewayPlan): Promise<string[]> {
     const ours = (name: string) => this.#journal.sysctls.some((entry) => entry.name === forwardingOf(name))
     const names = interfacesWithRoutes().filter((name) => name !== plan.device)
     const opened = names.filter((name) => ours(name) || readSysctl(forwardingOf(name)) === '0')
     await this.#run('nft', ['-f', '-'], rulesetOf(plan, opened))
-    for (const name of opened) this.#setSysctl(forwardingOf(name), '1', true)
+    return opened.flatMap((name) => this.#setSysctl(forwardingOf(name), '1', true))
   }
 
   #startWatch(): void {
@@ -170,20 +174,20 @@ export class LinuxNetwork implements Network {
     await this.#run('ip', ['route', 'replace', ...route.split(' ')])
   }
 
-  /** Sets a kernel variable; `restore`: and journals its value. One of our own device vanishes with it. */
-  #setSysctl(name: string, ours: string, restore: boolean): void {
+  /** Sets a kernel variable; `restore`: and journals its value. One of our own device vanishes with it. Returns what went wrong. */
+  #setSysctl(name: string, ours: string, restore: boolean): string[] {
     const before = readSysctl(name)
-    if (before === undefined || before === ours) return
+    if (before === undefined || before === ours) return []
     if (restore && !this.#journal.sysctls.some((entry) => entry.name === name)) {
       this.#record(() => this.#journal.sysctls.push({ name, before, ours }))
     }
     try {
       writeFileSync(`/proc/sys/${name}`, ours)
     } catch (error) {
-      throw new Error(
-        `/proc/sys/${name} can't be set to ${ours}: ${(error as Error).message}; it takes CAP_NET_ADMIN and a writable /proc/sys`,
-      )
+      const why = `${(error as Error).message}; it takes CAP_NET_ADMIN and a writable /proc/sys`
+      return [`${name.replaceAll('/', '.')} can't be set to ${ours}, so clients reach nothing beyond us: ${why}`]
     }
+    return []
   }
 
   #record(change: () => void): void {
