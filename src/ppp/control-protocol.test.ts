@@ -141,6 +141,14 @@ test('RFC 1661 §4.6, Max-Failure: more Naks than that from the peer count as Re
   expect(bench.rules.told).toEqual(['reset', 'naked 1:0c', 'naked 1:0c', 'rejected 1:0a'])
 })
 
+test('a peer that refuses without end is given up', () => {
+  const bench = new Bench()
+  bench.start()
+  for (let id = 1; id <= 6; id++) expect(bench.recv(`030${id}0007 09030c`)).toEqual([`010${id + 1}000701030a`])
+  expect(bench.recv('03070007 09030c')).toEqual(['finished'])
+  expect(bench.control.state).toBe('Stopped')
+})
+
 test('RFC 1661 §4.6, Max-Failure: after our own Naks what is still wrong is rejected as it came, what is missing let go', () => {
   const bench = new Bench()
   bench.start()

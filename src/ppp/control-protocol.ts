@@ -79,6 +79,8 @@ type Request = {
 type Cause = { readonly packet?: ControlPacket; readonly octets?: Uint8Array; readonly judgement?: Judgement }
 
 const NOTHING = new Uint8Array()
+/** Naks and Rejects of our requests, as a multiple of Max-Failure, until negotiating counts as failed. Ours. */
+const MOST_REFUSALS = 3
 /** Octets of a packet that a Code-Reject shows: what fits any MRU. Ours. */
 const MOST_REJECTED = 512
 
@@ -255,7 +257,10 @@ export class ControlProtocol<Rules extends OptionRules = OptionRules> {
     }
     this.#request = { ...request, answered: true }
     this.#refused(packet, at)
-    if (this.rules.fault === undefined) this.#event('RCN', at)
+    if (this.rules.fault !== undefined) return
+    // The table would go on for ever, at the speed of the line.
+    const endless = this.#refusals > MOST_REFUSALS * this.#options.restart.maxFailure
+    this.#event(endless ? 'TO-' : 'RCN', at)
   }
 
   /** A peer that answers every request with another Nak would keep us for ever: after Max-Failure of them a Nak counts as a Reject. */
