@@ -15,7 +15,7 @@ import * as quickResponder from './exchanges/quick-mode-responder.ts'
 import type { Received } from './message.ts'
 import { preSharedKeysFor } from './pre-shared-keys.ts'
 import { answeredBefore } from './retransmit.ts'
-import { dropSa, findSa, firstKey, protection } from './sa.ts'
+import { cookiesKey, dropSa, findSa, firstKey, protection } from './sa.ts'
 import { type IkeSa, type IkeState, newState } from './state.ts'
 import { showStatus } from './status.ts'
 import { receiveStranger } from './strangers.ts'
@@ -147,7 +147,7 @@ function first(turn: Turn, received: Received): void {
   if (header.encrypted || header.messageId !== 0)
     return reportInvalid(turn, path, 'a first message that is encrypted or has a message id')
   // Our own first message come back: some NATs and attackers reflect.
-  if (findSa(turn, header)) return
+  if (turn.state.byCookies.has(cookiesKey(header))) return
   responder.receiveMM1(turn, received, parseChain(header.next, body, 'clear'))
 }
 

@@ -8,7 +8,7 @@ import { type Path, sameEndpoint, samePath } from '../wire/address.ts'
 import type { PeerGoneReason, PeerId } from './contract.ts'
 import { armProbe } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
-import type { IkeSa, Pair, Peer } from './state.ts'
+import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
 import { arm, emit, report, type Turn } from './turn.ts'
 
 // Ours, with reasons.
@@ -148,15 +148,44 @@ function replaces(pair: Pair, other: Pair): boolean {
   return other.state !== 'new' && sameSelectors(pair, other)
 }
 
-function sameSelectors({ selectors: { ports: a } }: Pair, { selectors: { ports: b } }: Pair): boolean {
+function sameSelectors(a: Pair, b: Pair): boolean {
+  return samePorts(a.selectors, b.selectors)
+}
+
+/** The pair that a quick mode for these selectors, begun now, would take the place of. */
+export function predecessor(peer: Peer | undefined, selectors: Selectors): number | undefined {
+  const { local, remote } = selectors.ports
+  return [...(peer?.pairs.values() ?? [])].findLast(
+    ({ state, selectors: { ports } }) => state === 'current' && ports.local === local && ports.remote === remote,
+  )?.inboundSpi
+}
+
+/** Whether a successor of this pair is there or being made, by either side. */
+export function succeeding(turn: Turn, peer: Peer, pair: Pair): boolean {
+  if ([...peer.pairs.values()].some((other) => other.state === 'new' && sameSelectors(other, pair))) return true
+  for (const id of peer.sas)
+    for (const quick of turn.state.sas.get(id)?.quick.values() ?? []) {
+      const selectors = selectorsOfQuick(quick)
+      if (selectors && samePorts(selectors, pair.selectors)) return true
+    }
+  return false
+}
+
+function selectorsOfQuick(quick: QuickMode): Selectors | undefined {
+  if (quick.is === 'awaiting QM2') return quick.wish.selectors
+  if (quick.is === 'installing') return quick.pair.selectors
+  if (quick.is !== 'computing') return undefined
+  return quick.work.to === 'send QM1' ? quick.work.wish.selectors : quick.work.offer.selectors
+}
+
+function samePorts({ ports: a }: Selectors, { ports: b }: Selectors): boolean {
   return a.local === b.local && a.remote === b.remote
 }
 
 /** Both sides rekeyed at once: both pairs are good, and both sides choose the same one to keep by the lesser nonce, as IKEv2 does (RFC 7296 §2.8.1). */
 function collided(pair: Pair, other: Pair): boolean {
-  return (
-    other.state === 'current' && other.role !== pair.role && Math.abs(pair.established - other.established) < quietMs
-  )
+  const same = pair.predecessor !== undefined && pair.predecessor === other.predecessor
+  return same && other.state === 'current' && other.role !== pair.role
 }
 
 function usePair(turn: Turn, peer: Peer, pair: Pair): void {

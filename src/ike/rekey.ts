@@ -3,7 +3,7 @@
 import { sayDeleteIke, sayDeletePair } from './exchanges/informational.ts'
 import { sendMM1 } from './exchanges/main-mode-initiator.ts'
 import { beginSuccessor } from './exchanges/quick-mode-initiator.ts'
-import { drained, endPeer, findPair, removePair } from './peers.ts'
+import { drained, endPeer, findPair, removePair, succeeding } from './peers.ts'
 import { dropSa, markDeleted, standingSa } from './sa.ts'
 import type { IkeSa, Pair, Peer } from './state.ts'
 import { arm, type Turn } from './turn.ts'
@@ -15,6 +15,7 @@ const againMs = 5_000
 export function rekeyPair(turn: Turn, peer: Peer, pair: Pair): void {
   if (pair.state === 'draining' || pair.deleteSaid) return
   arm(turn, `rekey ${pair.inboundSpi}`, turn.now + againMs)
+  if (succeeding(turn, peer, pair)) return
   const sa = standingSa(turn, peer)
   if (sa) beginSuccessor(turn, sa, pair)
   else if (!negotiating(turn, peer)) sendMM1(turn, { path: peer.path, peer, replaces: undefined })

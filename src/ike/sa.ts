@@ -87,9 +87,8 @@ export function advance(sa: IkeSa, phase1: Phase1): void {
   sa.phase1 = phase1
 }
 
-/** The responder's cookie is known. */
+/** The responder's cookie is known. Our own with eight zeros stays in the index, so that our first message come back is known for what it is. */
 export function completeCookies(turn: Turn, sa: IkeSa, responderCookie: Uint8Array): void {
-  turn.state.byCookies.delete(cookiesKey(sa.cookies))
   sa.cookies = { initiatorCookie: sa.cookies.initiatorCookie, responderCookie: responderCookie.slice() }
   turn.state.byCookies.set(cookiesKey(sa.cookies), sa.id)
 }
@@ -171,6 +170,7 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
   const { state } = turn
   if (!state.sas.delete(sa.id)) return
   state.byCookies.delete(cookiesKey(sa.cookies))
+  if (sa.role === 'initiator') state.byCookies.delete(cookiesKey({ ...sa.cookies, responderCookie: noCookie }))
   if (sa.first !== undefined) state.byFirst.delete(sa.first)
   halfOpen.closed(turn, sa.id)
   for (const what of ['give-up', 'resend', 'ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'])

@@ -160,7 +160,7 @@ export type Offer = {
   readonly esn: boolean
   readonly selectors: Selectors
   readonly natOa: SaPair['natOa']
-  readonly replaces: number | undefined
+  readonly predecessor: number | undefined
 }
 
 export type Nonces = { readonly niB: Uint8Array; readonly nrB: Uint8Array }
@@ -240,6 +240,8 @@ export type Pair = {
   readonly established: Instant
   readonly expires: Instant
   readonly lifeKilobytes: number | undefined
+  /** Inbound SPI of the pair that carried packets when this one was negotiated. */
+  readonly predecessor: number | undefined
   /** The lesser nonce, by which both sides choose between two pairs that were made at once. */
   readonly rank: string
   state: 'new' | 'current' | 'draining'

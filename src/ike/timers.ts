@@ -1,7 +1,7 @@
 // What each timer means. A timer's key is what it is about and whose it is: `rekey SPI`, `resend SA`, `quick SA MESSAGE-ID`.
 import { probeDue } from './dpd.ts'
 import { rekeyIke, unanswered } from './exchanges/main-mode-initiator.ts'
-import { giveUp } from './exchanges/phase1.ts'
+import { giveUp, seenBy } from './exchanges/phase1.ts'
 import { quickTimer } from './exchanges/quick-mode.ts'
 import { settled, unansweredQuick } from './exchanges/quick-mode-initiator.ts'
 import { unfinished } from './exchanges/quick-mode-responder.ts'
@@ -56,7 +56,7 @@ function abandoned(turn: Turn, sa: IkeSa): void {
   const why = behind
     ? `the peer behind a NAT did not go on from UDP port ${localPorts(turn).natt}: let that port through to this gateway`
     : 'the peer stopped after the key exchange: it gave up, or something on the way drops its packets'
-  giveUp(turn, sa, 'no answer', why, sa.client.startsWith('windows') ? 809 : undefined)
+  giveUp(turn, sa, 'no answer', why, seenBy(sa.client, 809))
 }
 
 function resendDue(turn: Turn, sa: IkeSa): void {

@@ -93,7 +93,7 @@ describe('bringing up', () => {
     w.time.run(3_000)
     expect(keen.eventsOf('ike.pair.established')).toMatchObject([{ proposal: 'aes128-sha1-modp2048' }])
     expect(names(lazy)).toEqual(['failed'])
-    expect(gateway.eventsOf('ike.negotiation.refused')).toMatchObject([{ cause: 'proposal', userSees: undefined }])
+    expect(gateway.eventsOf('ike.negotiation.refused')).toMatchObject([{ cause: 'proposal', userSees: 789 }])
     expect(gateway.eventsOf('ike.negotiation.refused')[0]!.why).toMatch(/PFS/)
   })
 })

@@ -3,6 +3,7 @@
 import { sameSecret } from '../../crypto/constant-time.ts'
 import { publicValueFault } from '../../crypto/dh.ts'
 import { type Path, showEndpoint } from '../../wire/address.ts'
+import { equal } from '../../wire/codec.ts'
 import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { fingerprint, vendorNames } from '../fingerprint.ts'
@@ -20,7 +21,7 @@ import { arm, emit, policyOf, refuse, reportInvalid, startWork, type Turn } from
 import type { Chain } from '../wire/chain.ts'
 import { initialContact } from '../wire/notifications.ts'
 import { exchangeType } from '../wire/numbers.ts'
-import { hashPayload, kePayload, noncePayload, vidPayload } from '../wire/payloads.ts'
+import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { sayDeleteIke } from './informational.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
@@ -120,7 +121,7 @@ export function receiveMM4(
   { payloads }: Chain,
 ): void {
   const { agreed, privateValue, gxi, niB } = phase1
-  const wrong = breach('MM4', payloads) ?? nonceFault(payloads)
+  const wrong = breach('MM4', payloads) ?? nonceFault(payloads) ?? reflected(gxi, payloads)
   if (wrong) return reportInvalid(turn, received.path, wrong)
   const gxr = required(payloads, 'KE').publicValue.slice()
   const fault = publicValueFault(agreed.proposal.group, gxr)
@@ -133,6 +134,11 @@ export function receiveMM4(
   const job = startWork(turn, { sa: sa.id, messageId: 0 }, { do: 'agree', group, privateValue, peerPublic: gxr })
   const transcript = { ...sa.cookies, gxi, gxr, saiB: agreed.saiB }
   advance(sa, { is: 'computing', job, work: { to: 'send MM5', agreed, transcript, niB, nrB } })
+}
+
+// Our own MM3 come back has the form of MM4.
+function reflected(gxi: Uint8Array, payloads: readonly Payload[]): string | undefined {
+  return equal(only(payloads, 'KE')!.publicValue, gxi) ? 'MM4 holds our own public value' : undefined
 }
 
 /** (5) The secret exists: we say who we are. */

@@ -68,7 +68,7 @@ export function spoils(turn: Turn, sa: IkeSa): boolean {
   return policyOf(turn).forceEncapsulation === true || ownAddress(turn, sa) !== sa.path.local.address
 }
 
-/** The error number that a Windows user sees; other systems have none. */
+/** The error number that a Windows user sees; told for every client that may be a Windows one, since only Apple's and Android's show none for sure. */
 export function seenBy(client: ClientKind, number: number): number | undefined {
   return client === 'apple' || client === 'android' ? undefined : number
 }

@@ -58,7 +58,6 @@ export function beginForRequest(turn: Turn, sa: IkeSa, { ports }: Request): void
 
 /** A successor for a pair, with the same algorithms and selectors, whoever made the first. */
 export function beginSuccessor(turn: Turn, sa: IkeSa, pair: Pair): void {
-  for (const quick of sa.quick.values()) if (replacedBy(quick) === pair.inboundSpi) return
   begin(turn, sa, {
     inboundSpi: promiseSpi(turn),
     proposals: [pair.proposal],
@@ -70,11 +69,6 @@ export function beginSuccessor(turn: Turn, sa: IkeSa, pair: Pair): void {
     natOa: pair.natOa,
     replaces: pair.inboundSpi,
   })
-}
-
-function replacedBy(quick: QuickMode): number | undefined {
-  if (quick.is === 'awaiting QM2') return quick.wish.replaces
-  return quick.is === 'computing' && quick.work.to === 'send QM1' ? quick.work.wish.replaces : undefined
 }
 
 function begin(turn: Turn, sa: IkeSa, wish: Wish): void {
@@ -165,7 +159,7 @@ export function receiveQM2(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
     esn: answer.esn,
     selectors: wish.selectors,
     natOa: wish.natOa,
-    replaces: wish.replaces,
+    predecessor: wish.replaces,
   }
   const nonces = { niB, nrB: required(payloads, 'NONCE').nonce.slice() }
   const ke = only(payloads, 'KE')

@@ -11,7 +11,7 @@ import { defaultSeconds, lesser } from '../lifetimes.ts'
 import type { Opened, Received } from '../message.ts'
 import { all, only, required } from '../message-rules.ts'
 import { natMethods } from '../nat.ts'
-import { addPair, confirmPair, findPair, removePair } from '../peers.ts'
+import { addPair, confirmPair, findPair, predecessor, removePair } from '../peers.ts'
 import { type EspChosen, espAnswer, selectEsp, spiOctets } from '../proposals.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, localPorts, markSeen, protection } from '../sa.ts'
@@ -99,6 +99,7 @@ function answer(turn: Turn, sa: IkeSa, received: Received, opened: Opened, chose
   const { lifetimes } = policyOf(turn)
   const asked = chosen.lifetime
   const [peers, ours] = all(payloads, 'ID')
+  const selectors = selectorsOf(ours, peers)
   const lifeSeconds = Math.min(asked.seconds ?? defaultSeconds, lifetimes.espSeconds)
   const lifeKilobytes = lesser(asked.kilobytes, lifetimes.espKilobytes)
   const offer: Offer = {
@@ -109,9 +110,9 @@ function answer(turn: Turn, sa: IkeSa, received: Received, opened: Opened, chose
     inboundSpi,
     outboundSpi: chosen.peerSpi,
     esn: chosen.esn,
-    selectors: selectorsOf(ours, peers),
+    selectors,
     natOa: natOaOf(turn, sa, chosen, payloads),
-    replaces: undefined,
+    predecessor: predecessor(turn.state.peers.get(sa.peer ?? -1), selectors),
   }
   const shorter = lifeSeconds < (asked.seconds ?? defaultSeconds) || lifeKilobytes !== asked.kilobytes
   const behind = [

@@ -144,7 +144,8 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
 }
 
 function pendingPair(turn: Turn, sa: IkeSa, role: Pair['role'], offer: Offer, { niB, nrB }: Nonces): Pair {
-  const { inboundSpi, outboundSpi, proposal, encapsulated, lifeSeconds, lifeKilobytes, selectors, natOa } = offer
+  const { inboundSpi, outboundSpi, proposal, encapsulated, lifeSeconds, lifeKilobytes, selectors, natOa, predecessor } =
+    offer
   const [rank] = [hex(niB), hex(nrB)].sort()
   return {
     inboundSpi,
@@ -155,6 +156,7 @@ function pendingPair(turn: Turn, sa: IkeSa, role: Pair['role'], offer: Offer, { 
     role,
     selectors,
     natOa,
+    predecessor,
     established: turn.now,
     expires: turn.now + lifeSeconds * 1000,
     lifeKilobytes,
