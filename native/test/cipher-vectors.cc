@@ -239,7 +239,7 @@ TEST("an engine fails jobs whose lengths do not fit instead of touching them") {
     const auto key =
         engine.expand({Cipher::aesCbc, 128, Integrity::hmacSha1_96}, crypto::Direction::seal, Octets(16), sha1Key);
     const auto context = engine.makeContext();
-    for (const std::uint32_t length : {0U, 8U, 24U, 25U, 39U, 41U, 0x10000U}) {
+    for (const std::uint32_t length : {0U, 8U, 24U, 25U, 39U, 41U, 0x10000U, 0x10008U}) {
       Octets packet(0x10100, 0xee);
       crypto::Job job{.key = key.get(), .packet = packet.data(), .length = length};
       context->seal({&job, 1});

@@ -153,6 +153,10 @@ TEST("padding that does not count, or is longer than the packet, is malformed; l
     CHECK_EQUAL(open("aabbcc0002030311").result, OpenResult::malformed);
     CHECK_EQUAL(open("aabb0311").result, OpenResult::malformed);
     CHECK_EQUAL(open("aabbff11").result, OpenResult::malformed);
+    // Octets that would count on, but stand in the header: the sequence number is 01020304.
+    const Octets reaching = sealByHand(engine, nullSha1, 0x01020304, fromHex("05060611"));
+    Ends fresh(engine, nullSha1);
+    CHECK_EQUAL(fresh.receiver.open(reaching).result, OpenResult::malformed);
     const Received empty{OpenResult::ok, 17, {}, false, true};
     CHECK(open("01020304050606"
                "11") == empty);
@@ -229,6 +233,17 @@ TEST("the same packet twice in one batch is taken once: the window is asked agai
       CHECK((received == std::vector{newest, late, replayed, replayed}));
       CHECK_EQUAL(ends.receiver.sa().counters(), (Counters{.packets = 2, .octets = 40, .replayed = 2}));
     }
+  });
+}
+
+TEST("an old number is refused before its integrity value is looked at (RFC 4303 section 3.4.3)") {
+  eachEngine([](crypto::Engine& engine) {
+    Ends ends(engine, aesSha1);
+    Octets packet = ends.sender.seal(Octets(20), 17).packet;
+    CHECK_EQUAL(ends.receiver.open(packet).result, OpenResult::ok);
+    packet.back() ^= 1;
+    CHECK_EQUAL(ends.receiver.open(packet).result, OpenResult::replayed);
+    CHECK_EQUAL(ends.receiver.sa().counters(), (Counters{.packets = 1, .octets = 20, .replayed = 1}));
   });
 }
 

@@ -1,6 +1,7 @@
 // Several workers at once on the same SAs while the control thread changes the table. Under ThreadSanitizer it shows races; without it the sums do.
+#include <algorithm>
 #include <atomic>
-#include <map>
+#include <numeric>
 #include <thread>
 
 #include "test/esp-support.h"
@@ -71,6 +72,70 @@ TEST("threads: four workers seal with one SA and no number is used twice or left
       CHECK_EQUAL(sa.counters(), (esp::Counters{.packets = threads * each, .octets = threads * each * 100}));
     }
   });
+}
+
+TEST("threads: taking numbers and taking packets one by one, as fast as four threads can, loses and doubles none") {
+  // Packets of nothing but a header and MD5, so that the threads meet as often as they can. Two SAs in turns: each packet is a run of its own.
+  constexpr std::size_t each = 100000;
+  constexpr Transform light{Cipher::null, 0, Integrity::hmacMd5_96};
+  const auto engine = crypto::makeEngine("openssl");
+  const auto expand = [&](crypto::Direction direction) { return engine->expand(light, direction, {}, someKey(16)); };
+  esp::OutboundSa one(0x1000, expand(crypto::Direction::seal));
+  esp::OutboundSa two(0x1001, expand(crypto::Direction::seal));
+  std::array<std::vector<std::uint32_t>, threads> numbers;
+  std::atomic<std::size_t> ready = 0;
+  onThreads([&](std::size_t t) {
+    esp::Worker worker(*engine);
+    constexpr std::size_t batchSize = 200;
+    Octets memory = memoryFor(batchSize);
+    ++ready;
+    while (ready < threads) std::this_thread::yield();
+    for (std::size_t done = 0; done < each; done += batchSize) {
+      std::vector<esp::OutboundPacket> batch(batchSize);
+      for (std::size_t i = 0; i < batchSize; ++i) {
+        batch[i] = {
+            .sa = i % 2 == 0 ? &one : &two, .payload = memory.data() + i * 256 + 32, .length = 2, .nextHeader = 17};
+      }
+      worker.seal(batch);
+      for (std::size_t i = 0; i < batchSize; i += 2) {
+        const std::uint8_t* at = batch[i].esp + 4;
+        numbers[t].push_back(std::uint32_t{at[0]} << 24 | std::uint32_t{at[1]} << 16 | std::uint32_t{at[2]} << 8 |
+                             at[3]);
+      }
+    }
+  });
+  std::vector<std::uint32_t> all;
+  for (const auto& some : numbers) all.insert(all.end(), some.begin(), some.end());
+  std::ranges::sort(all);
+  std::vector<std::uint32_t> wanted(threads * each / 2);
+  std::iota(wanted.begin(), wanted.end(), 1U);
+  CHECK(all == wanted);
+  CHECK_EQUAL(one.counters(), (esp::Counters{.packets = threads * each / 2, .octets = threads * each}));
+
+  // And the window by itself: each number is offered by all threads at about the same time.
+  constexpr std::uint64_t offered = 2000000;
+  esp::ReplayWindow window(4096, false);
+  std::vector<std::atomic<std::uint8_t>> taken(offered + 1);
+  std::uint64_t counted = 0;
+  std::atomic<std::uint64_t> step = 0;
+  onThreads([&](std::size_t) {
+    for (std::uint64_t n = 1; n <= offered; ++n) {
+      // No thread runs further ahead than the window reaches back.
+      std::uint64_t seen = step.load(std::memory_order_relaxed);
+      while (seen < n && !step.compare_exchange_weak(seen, n, std::memory_order_relaxed)) {
+      }
+      if (seen > n + 2000) n = seen;
+      if (window.commit(n, [&] { ++counted; }) != esp::Taken::refused) ++taken[n];
+    }
+  });
+  std::uint64_t once = 0;
+  std::uint64_t more = 0;
+  for (const auto& times : taken) {
+    once += times == 1 ? 1U : 0U;
+    more += times > 1 ? 1U : 0U;
+  }
+  CHECK_EQUAL(more, 0U);
+  CHECK_EQUAL(counted, once);
 }
 
 TEST("threads: the end of the sequence space is met by four workers at once, and never passed") {
