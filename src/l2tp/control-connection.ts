@@ -98,6 +98,16 @@ export class ControlConnection implements Carrier {
     return this.#state.is
   }
 
+  /** It is over, and kept only until the last acknowledgement or for a peer that repeats itself. */
+  get closing(): boolean {
+    return this.#over
+  }
+
+  /** Its SCCRQ was refused, and the peer has not acknowledged that yet. */
+  get refusing(): boolean {
+    return this.#over && !this.#wasOpen && this.#delivery.queue.length > 0
+  }
+
   get establishedSince(): Instant | undefined {
     return this.#state.is === 'established' ? this.#state.since : undefined
   }

@@ -453,6 +453,34 @@ describe('clients that start over', () => {
   })
 })
 
+test('a client that closes and dials again at once, with the very same SCCRQ, is a new one', () => {
+  const trace = called()
+  trace.say('CDN', hungUp)
+  trace.say('StopCCN', clear)
+  trace.now = 1000
+  expect(trace.fresh().say('SCCRQ', sccrq)).toEqual(['SCCRP 7/0 Ns 0 Nr 1 T2'])
+})
+
+test('a refused SCCRQ again, before the refusal arrived, is refused once', () => {
+  const trace = new L2tpTrace()
+  const old = { ...sccrq, protocolVersion: { version: 3, revision: 0 } }
+  trace.say('SCCRQ', old)
+  expect(trace.say('SCCRQ', old, { ns: 0, nr: 0 })).toEqual(['ZLB 7/0 Ns 1 Nr 1'])
+  expect(trace.core.status().length).toBe(1)
+})
+
+test('a client that dials and closes over and over is never refused for what it closed', () => {
+  const trace = new L2tpTrace()
+  for (let id = 1; id <= 30; id++) {
+    trace.now += 500
+    expect(trace.fresh().say('SCCRQ', { ...start, assignedTunnelId: id })[0]).toMatch(/^SCCRP/)
+    trace.say('SCCCN')
+    trace.say('StopCCN', { ...clear, assignedTunnelId: id })
+  }
+  expect(trace.core.status().length).toBe(8)
+  expect(trace.pass(60).filter((line) => line.startsWith('idle'))).toEqual(['idle 1'])
+})
+
 describe('HELLO', () => {
   test('a quiet connection is asked, and an answer is enough', () => {
     const trace = called()

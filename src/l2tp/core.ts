@@ -158,9 +158,10 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
     if (waiting) this.#accept(around, input, header, body, message, waiting)
   }
 
-  /** The SCCRQ that opened `connection`, repeated: its copies in flight and its retransmissions. */
+  /** The SCCRQ that opened `connection`, repeated: its copies in flight and its retransmissions. Once a connection was closed, another dial. */
   #isCopy(around: Surroundings, connection: ControlConnection, body: Uint8Array): boolean {
     if (!connection.opening || !equal(connection.opening, body)) return false
+    if (connection.closing) return connection.refusing
     const since = connection.establishedSince
     return since === undefined || around.now - since < lateCopyMs
   }
@@ -289,6 +290,9 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
     byUs: boolean,
   ): ControlConnection | undefined {
     const own = this.#peers.get(peer) ?? new Set()
+    // One that is only kept for the sake of late messages gives way.
+    const spare = own.size >= mostConnections ? [...own].find(({ closing }) => closing) : undefined
+    if (spare) this.#remove(spare)
     const local = own.size < mostConnections ? takeId(around.random, this.#connections) : undefined
     if (local === undefined) {
       around.emit({ do: 'report', event: { event: 'l2tp.tunnel.refused', peer, why: noRoom, userSees: undefined } })
