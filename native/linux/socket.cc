@@ -93,6 +93,7 @@ Socket::Socket(File file, const SocketOptions& options, bool raw) : file_(std::m
 
 Socket Socket::udp(const SocketOptions& options) {
   Socket socket(bound(options, false), options, false);
+  if (!options.offloads) return socket;
   socket.coalesces_ = setOption(socket.descriptor(), IPPROTO_UDP, UDP_GRO, 1);
   int segment = 0;
   socklen_t length = sizeof segment;

@@ -27,6 +27,8 @@ struct SocketOptions {
   uint16_t port = 0;
   /// Several workers bind the same port.
   bool shared = false;
+  /// Use GSO and GRO where the kernel has them.
+  bool offloads = true;
 };
 
 /// One worker's socket.

@@ -54,7 +54,7 @@ void Tun::openQueue(const TunOptions& options, bool several) {
   if (::ioctl(file.get(), TUNSETIFF, &request) != 0) throw OpenError(errno, "device " + options.name, "cannot create");
   int length = virtioHeaderLength;
   if (::ioctl(file.get(), TUNSETVNETHDRSZ, &length) != 0) throw OpenError(errno, "device " + options.name, "cannot set up");
-  setOffloads(file.get());
+  if (options.offloads) setOffloads(file.get());
   queues_.push_back(std::move(file));
 }
 

@@ -16,6 +16,8 @@ struct TunOptions {
   std::string name;
   uint32_t queues = 1;
   uint32_t mtu = 1400;
+  /// Use those that the kernel has.
+  bool offloads = true;
   /// Put onto the device; length 0: none.
   pipeline::Address address;
   uint8_t prefix = 0;

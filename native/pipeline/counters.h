@@ -39,6 +39,7 @@ enum class Counter : uint8_t {
   fragmented,
   mssClamped,
   cutByHand,
+  tunGone,
   count
 };
 
@@ -47,7 +48,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> coun
     "dropUnknownSpi", "dropReplayed",    "dropForged",        "dropMalformed", "dropDummy", "dropEngine",      "dropEncapsulation",
     "dropNotL2tp",    "dropStray",       "dropUnconfigured",  "dropInner",  "dropSource", "dropNoRoute",      "dropNoPair",
     "dropTooBig",     "dropExhausted",   "dropSend",          "dropTunWrite", "dropIkeRingFull", "dropEventRingFull", "fragmented",
-    "mssClamped",     "cutByHand"};
+    "mssClamped",     "cutByHand",      "tunGone"};
 
 class Counters {
  public:

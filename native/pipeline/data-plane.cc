@@ -15,8 +15,8 @@ constexpr size_t nonEspMarker = 4;
 
 std::vector<os::SocketOptions> everyAddress(const DataPlaneOptions& options) {
   std::vector<os::SocketOptions> all;
-  for (const Address& address : options.listen) all.push_back({address, address.isV4() ? AF_INET : AF_INET6, 0, false});
-  if (all.empty()) all = {{{}, AF_INET, 0, false}, {{}, AF_INET6, 0, false}};
+  for (const Address& address : options.listen) all.push_back({address, address.isV4() ? AF_INET : AF_INET6, 0, false, options.offloads});
+  if (all.empty()) all = {{{}, AF_INET, 0, false, options.offloads}, {{}, AF_INET6, 0, false, options.offloads}};
   return all;
 }
 
@@ -52,6 +52,7 @@ DataPlane::DataPlane(const DataPlaneOptions& options, std::function<void()> onWa
   openSockets(options, count, sockets);
   os::TunOptions tun = options.tun;
   tun.queues = count;
+  tun.offloads = options.offloads;
   context_.tun = std::make_unique<os::Tun>(tun);
   for (uint32_t i = 0; i < count; i++) workers_.push_back(std::make_unique<Worker>(context_, std::move(sockets[i]), i));
   sender_ = std::make_unique<Sender>(context_, workers_[0]->sockets());
@@ -161,7 +162,8 @@ void DataPlane::sendPpp(uint32_t session, uint16_t protocol, std::span<const uin
 size_t DataPlane::drain(std::span<uint8_t> to, bool& more) {
   more = false;
   if (!sender_) return 0;
-  context_.wakePending.store(false, std::memory_order_seq_cst);
+  // An exchange, so that what was pushed before a wake-up that found the flag set is seen here.
+  context_.wakePending.exchange(false, std::memory_order_acq_rel);
   // Strangers get at least a quarter, friends at least three quarters, so that neither starves the other.
   size_t filled = sender_->events.friends().take(to);
   const auto rest = [&](size_t end) { return to.subspan(filled, end > filled ? end - filled : 0); };

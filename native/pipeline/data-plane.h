@@ -26,6 +26,8 @@ struct DataPlaneOptions {
   uint32_t workers = 0;
   /// Empty: the best.
   std::string engine;
+  /// False: as on a kernel that has none, for tests.
+  bool offloads = true;
 };
 
 class DataPlane {

@@ -91,6 +91,12 @@ void Worker::run() {
       // An epoch for each batch, so that what was removed is soon destroyed.
       const esp::EpochDomain::Guard guard(reader);
       if (tag == tagOf(Source::tun)) {
+        // Somebody deleted the device, or its namespace: it would be ready, and fail, for ever.
+        if ((ready[static_cast<size_t>(i)].events & (EPOLLERR | EPOLLHUP)) != 0) {
+          ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tunDescriptor_, nullptr);
+          counters_.add(Counter::tunGone);
+          continue;
+        }
         readTun();
       } else {
         receive(tag, now);

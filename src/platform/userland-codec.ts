@@ -1,7 +1,7 @@
 // The octets that go between this process's JavaScript and its native data plane: changes down (native/pipeline/commands.cc reads them), events and
 // counters up (events.cc and control.cc write them). Big-endian; the two sides are built together, so there is no version.
 import { addressOctets, addressText, type Path } from '../wire/address.ts'
-import { Reader, Writer } from '../wire/codec.ts'
+import { Reader } from '../wire/codec.ts'
 import type { Activity, Change, EspSa, FastPathEvent, PairCounters, SessionCounters } from './fast-path.ts'
 
 /** A mistake of the caller: a change that can't even be written down. `code` is one of those that `applied` carries. */
@@ -26,14 +26,50 @@ const changeCode = {
   removeSession: 9,
 } as const satisfies Record<Change['do'], number>
 
-/** Octets of a list of changes. They contain keys: the caller wipes them. Throws ChangeError. */
+/** Octets of a list of changes. They contain keys, and there is no other copy: the caller wipes them. Throws ChangeError. */
 export function encodeChanges(changes: readonly Change[]): Uint8Array {
-  const to = new Writer()
+  const to = new SecretWriter()
   for (const change of changes) putChange(to, change)
   return to.done()
 }
 
-function putChange(to: Writer, change: Change): void {
+/** As wire's Writer, but it leaves no copy of keys behind when it grows, and none when it is done. */
+class SecretWriter {
+  #octets = new Uint8Array(1024)
+  #length = 0
+
+  u8(value: number): this {
+    return this.put([value])
+  }
+
+  u16(value: number): this {
+    return this.put([(value >>> 8) & 0xff, value & 0xff])
+  }
+
+  u32(value: number): this {
+    return this.u16(value >>> 16).u16(value & 0xffff)
+  }
+
+  put(octets: ArrayLike<number>): this {
+    const length = this.#length + octets.length
+    if (length > this.#octets.length) {
+      const larger = new Uint8Array(2 * length)
+      larger.set(this.#octets)
+      this.#octets.fill(0)
+      this.#octets = larger
+    }
+    this.#octets.set(octets, this.#length)
+    this.#length = length
+    return this
+  }
+
+  /** What was written: a view of the only copy. */
+  done(): Uint8Array {
+    return this.#octets.subarray(0, this.#length)
+  }
+}
+
+function putChange(to: SecretWriter, change: Change): void {
   to.u8(changeCode[change.do])
   switch (change.do) {
     case 'addPeer':
@@ -66,7 +102,7 @@ function putChange(to: Writer, change: Change): void {
   }
 }
 
-function putPair(to: Writer, pair: Change & { do: 'addPair' }): void {
+function putPair(to: SecretWriter, pair: Change & { do: 'addPair' }): void {
   putId(to, pair.peer)
   putPath(to, pair.path)
   putFlag(to, pair.encapsulated)
@@ -81,7 +117,7 @@ function putPair(to: Writer, pair: Change & { do: 'addPair' }): void {
   putSa(to, pair.outbound)
 }
 
-function putSa(to: Writer, sa: EspSa): void {
+function putSa(to: SecretWriter, sa: EspSa): void {
   to.u32(sa.spi)
   putText(to, sa.cipher)
   putText(to, sa.hash ?? '')
@@ -90,7 +126,7 @@ function putSa(to: Writer, sa: EspSa): void {
   putShort(to, sa.integrityKey, 'integrity key')
 }
 
-function putConfiguration(to: Writer, session: Change & { do: 'configureSession' }): void {
+function putConfiguration(to: SecretWriter, session: Change & { do: 'configureSession' }): void {
   putId(to, session.session)
   putFlag(to, session.acfc)
   putFlag(to, session.pfc)
@@ -121,31 +157,31 @@ export function splitNetwork(text: string): [string, number] {
   return [address!, prefix]
 }
 
-function putId(to: Writer, id: number): void {
+function putId(to: SecretWriter, id: number): void {
   if (!Number.isInteger(id) || id < 0 || id > 0xffff_ffff) throw new ChangeError('bad-id', `${id} is no id`)
   to.u32(id)
 }
 
-function putFlag(to: Writer, flag: boolean): void {
+function putFlag(to: SecretWriter, flag: boolean): void {
   to.u8(flag ? 1 : 0)
 }
 
-function putText(to: Writer, text: string): void {
+function putText(to: SecretWriter, text: string): void {
   putShort(to, new TextEncoder().encode(text), 'name')
 }
 
-function putShort(to: Writer, octets: Uint8Array, what: string): void {
+function putShort(to: SecretWriter, octets: Uint8Array, what: string): void {
   if (octets.length > 255) throw new ChangeError('bad-key-length', `a ${what} of ${octets.length} octets`)
   to.u8(octets.length).put(octets)
 }
 
-function putAddress(to: Writer, text: string): void {
+function putAddress(to: SecretWriter, text: string): void {
   const octets = addressOctets(text)
   if (!octets) throw new ChangeError('bad-address', `'${text}' is no address`)
   to.u8(octets.length).put(octets)
 }
 
-function putPath(to: Writer, path: Path): void {
+function putPath(to: SecretWriter, path: Path): void {
   for (const { address, port } of [path.local, path.remote]) {
     putAddress(to, address)
     to.u16(port)
@@ -153,7 +189,7 @@ function putPath(to: Writer, path: Path): void {
 }
 
 export function encodePath(path: Path): Uint8Array {
-  const to = new Writer()
+  const to = new SecretWriter()
   putPath(to, path)
   return to.done()
 }

@@ -54,8 +54,12 @@ struct Spec {
   uint32_t workers = 1;
   bool sequencing = false;
   bool compressed = false;
-  std::string engine;
+  std::string engine = "";
+  bool ipv6 = false;
+  bool offloads = true;
 };
+
+const Octets loopback6 = fromHex("00000000000000000000000000000001");
 
 Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool client) {
   Octets octets;
@@ -75,7 +79,12 @@ Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool c
   };
   u8(1), u32(1);
   u8(3), u32(1);
-  u8(4), u32(client ? 0x7F000002 : 0x7F000001), u16(from.nattPort()), u8(4), u32(client ? 0x7F000001 : 0x7F000002), u16(to.nattPort());
+  for (const bool ours : {true, false}) {
+    const Octets address = spec.ipv6 ? loopback6 : client == ours ? fromHex("7f000002") : fromHex("7f000001");
+    u8(static_cast<uint32_t>(address.size()));
+    octets.insert(octets.end(), address.begin(), address.end());
+    u16(ours ? from.nattPort() : to.nattPort());
+  }
   u8(spec.encapsulated), u8(1), u16(1024), u8(0), sa(client ? 1001 : 1002), sa(client ? 1002 : 1001);
   u8(7), u32(1), u32(1);
   const uint32_t ids[2] = {11, 12};
@@ -177,10 +186,12 @@ void exchange(const Spec& spec) {
   options.ikePort = options.nattPort = 0;
   options.workers = spec.workers;
   options.engine = spec.engine;
-  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.offloads = spec.offloads;
+  const Address address6 = Address::from(loopback6.data(), 16);
+  options.listen = {spec.ipv6 ? address6 : Address::from(fromHex("7f000001").data(), 4)};
   options.tun.name = gatewaySide.name();
   DataPlane gateway(options, [] {});
-  options.listen = {Address::from(fromHex("7f000002").data(), 4)};
+  options.listen = {spec.ipv6 ? address6 : Address::from(fromHex("7f000002").data(), 4)};
   options.tun.name = clientSide.name();
   DataPlane client(options, [] {});
   CHECK(!gateway.apply(list(spec, gateway, client, false)));
@@ -208,10 +219,12 @@ void exchange(const Spec& spec) {
   flying.join();
 }
 
-TEST("two planes: AES-GCM, one worker") { exchange({.cipher = "aes128gcm16", .hash = "", .engine = ""}); }
-TEST("two planes: AES-CBC with SHA1 over protocol 50") { exchange({.cipher = "aes256", .hash = "sha1", .encapsulated = false, .engine = ""}); }
-TEST("two planes: several workers, numbered and compressed") { exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true, .engine = ""}); }
-TEST("two planes: several workers over protocol 50") { exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2, .engine = ""}); }
+TEST("two planes: AES-GCM, one worker") { exchange({.cipher = "aes128gcm16", .hash = ""}); }
+TEST("two planes: AES-CBC with SHA1 over protocol 50") { exchange({.cipher = "aes256", .hash = "sha1", .encapsulated = false}); }
+TEST("two planes: several workers, numbered and compressed") { exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true}); }
+TEST("two planes: several workers over protocol 50") { exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2}); }
+TEST("two planes: over IPv6") { exchange({.cipher = "aes256", .hash = "sha1", .workers = 2, .ipv6 = true}); }
+TEST("two planes: a kernel without offloads") { exchange({.cipher = "aes256", .hash = "sha1", .offloads = false}); }
 TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine = "openssl"}); }
 
 TEST("opening: a busy port says which, and nothing stays behind") {
