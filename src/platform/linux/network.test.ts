@@ -11,10 +11,10 @@ const unshare = ['--user', '--map-root-user', '--net']
 const may =
   spawnSync('unshare', [...unshare, 'sh', '-c', 'nft list tables && ip tuntap add dev probe0 mode tun']).status === 0
 
-function inside(step: string): unknown[] {
+function inside(step: string, file = 'network.fixture.ts'): unknown {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-network-'))
   try {
-    const fixture = join(import.meta.dirname, 'network.fixture.ts')
+    const fixture = join(import.meta.dirname, file)
     return JSON.parse(
       execFileSync('unshare', [...unshare, process.execPath, fixture, step, join(folder, 'state')], {
         encoding: 'utf8',
@@ -45,7 +45,7 @@ test.runIf(may)('serve, change, clear: table, routes and forwarding come, change
 })
 
 test.runIf(may)('after kill -9 the next start removes table, forwarding and proxy entries', () => {
-  const [left, removed, clean] = inside('crash')
+  const [left, removed, clean] = inside('crash') as unknown[]
   expect(left).toMatchObject({
     tables: 'table inet gatehouse',
     forwarding: { all: '0', lan: '1' },
@@ -76,6 +76,34 @@ test.runIf(may)('a client with all routed into the link still reaches the gatewa
   expect(outer).toContain('dev lan0')
   expect(far).toContain('dev gatehouse0 src 10.9.0.5')
   expect(after).toBe('')
+})
+
+test.runIf(may)('who reaches whom, packet by packet', { timeout: 120_000 }, () => {
+  const usual = {
+    'client pings gateway': true,
+    'client pings gateway’s outer address': true,
+    'client connects to gateway': false,
+    'client reaches LAN': true,
+    'client reaches internet': true,
+    'client reaches client': false,
+    'LAN reaches client': false,
+    'LAN reaches internet through us': false,
+    'outside pretends to be a client': false,
+    'client pretends to be somebody else': false,
+  }
+  expect(inside('', 'filter.fixture.ts')).toEqual({
+    usual,
+    open: { ...usual, 'client connects to gateway': true, 'client reaches client': true },
+    inner: { ...usual, 'client reaches internet': false },
+    // Without masquerading the hosts there answer the client itself, by way of us.
+    routed: { ...usual, 'LAN reaches client': true },
+    // The last one shows that it was the table that stopped it.
+    cleared: {
+      'client reaches LAN': false,
+      'LAN reaches internet through us': false,
+      'outside pretends to be a client': true,
+    },
+  })
 })
 
 test('a range as the fewest networks', () => {
