@@ -76,7 +76,7 @@ class Surrounded {
     if (effect.do === 'install') return { on: 'installed', job: effect.job }
     if (effect.do !== 'work') return undefined
     const { group } = effect.work
-    const publicValue = publicValueOf(group)
+    const publicValue = publicValueOf(group, effect.work.do)
     const shared = new Uint8Array(groups[group].sharedOctets).fill(9)
     const results: Record<typeof effect.work.do, WorkResult> = {
       generate: { is: 'generated', privateValue: new Uint8Array(32).fill(5), publicValue },
@@ -87,15 +87,15 @@ class Surrounded {
   }
 }
 
-const publicValues = new Map<Group, Uint8Array>()
+const publicValues = new Map<string, Uint8Array>()
 
-/** One value that passes for public, for everybody. */
-function publicValueOf(group: Group): Uint8Array {
-  const known = publicValues.get(group)
+/** One value that passes for public for every initiator, and another for every responder: nobody takes his own from the other. */
+function publicValueOf(group: Group, does: 'generate' | 'exchange' | 'agree'): Uint8Array {
+  const known = publicValues.get(`${group} ${does}`)
   if (known) return known
-  const made = doWork({ do: 'generate', group }, new FuzzRandom('public value'))
+  const made = doWork({ do: 'generate', group }, new FuzzRandom('public value', does))
   if (made.is !== 'generated') throw new Error(`no public value for ${group}`)
-  publicValues.set(group, made.publicValue)
+  publicValues.set(`${group} ${does}`, made.publicValue)
   return made.publicValue
 }
 
