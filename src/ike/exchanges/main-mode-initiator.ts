@@ -262,8 +262,9 @@ export function failSa(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): v
 
 /** A new main mode in place of an ISAKMP SA, over the same path. */
 export function rekeyIke(turn: Turn, sa: IkeSa): void {
-  if (sa.replaced || sa.phase1.is !== 'established' || inProgress(turn, sa.id)) return
   const peer = turn.state.peers.get(sa.peer ?? -1)
+  // An ISAKMP SA that nobody's pairs depend on may end.
+  if (!peer || sa.replaced || sa.phase1.is !== 'established' || inProgress(turn, sa.id)) return
   sendMM1(turn, { path: sa.path, replaces: sa, peer })
 }
 

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { Secret } from '../wire/secret.ts'
+import { preSharedKeysFor } from './pre-shared-keys.ts'
+
+const key = (peer: string, text: string) => ({ peer, key: new Secret(text) })
+const shown = (address: string, ...keys: { peer: string; key: Secret }[]) =>
+  preSharedKeysFor({ preSharedKeys: keys }, address).map((one) => one.revealText())
+
+test('the first key whose address or network fits, else all those for any peer', () => {
+  const keys = [
+    key('any', 'road warriors'),
+    key('192.0.2.20', 'branch'),
+    key('192.0.2.0/24', 'our network'),
+    key('2001:db8::/33', 'six'),
+    key('any', 'the new one'),
+  ]
+  expect(shown('192.0.2.20', ...keys)).toEqual(['branch'])
+  expect(shown('192.0.2.21', ...keys)).toEqual(['our network'])
+  expect(shown('192.0.3.21', ...keys)).toEqual(['road warriors', 'the new one'])
+  expect(shown('2001:db8:7fff::1', ...keys)).toEqual(['six'])
+  expect(shown('2001:db8:8000::1', ...keys)).toEqual(['road warriors', 'the new one'])
+  expect(shown('192.0.2.20', key('10.0.0.0/8', 'elsewhere'))).toEqual([])
+  expect(shown('192.0.2.20', key('0.0.0.0/0', 'everywhere'))).toEqual(['everywhere'])
+})
+
+test('of many keys for any peer only so many are tried', () => {
+  expect(shown('192.0.2.20', ...Array.from({ length: 100 }, (_, i) => key('any', `${i}`))).length).toBe(8)
+})
