@@ -7,7 +7,7 @@ import { facts, render, sourceOf } from './sentences.ts'
 export type Occurrence = { readonly event: GatewayEvent; readonly origin: Origin; readonly record: LogRecord }
 
 /** Our own: a repeated event is written once in so long a time, with the count. */
-const foldMs = 60_000
+const foldMs = 20_000
 /** Our own: sources folded at once; beyond it, events of all further sources are folded together, so that a forger can't fill the memory. */
 const mostFolds = 1024
 /** Our own: so many different reasons of one source are written apart within `foldMs`. */
