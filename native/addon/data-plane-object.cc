@@ -20,7 +20,9 @@ uint32_t numberOf(const Napi::Value& value) { return value.As<Napi::Number>().Ui
 pipeline::Address addressOf(const Napi::Value& value) {
   if (!value.IsTypedArray()) return {};
   const auto octets = octetsOf(value);
-  return octets.size() == 4 || octets.size() == 16 ? pipeline::Address::from(octets.data(), static_cast<uint8_t>(octets.size())) : pipeline::Address{};
+  return octets.size() == 4 || octets.size() == 16
+             ? pipeline::Address::from(octets.data(), static_cast<uint8_t>(octets.size()))
+             : pipeline::Address{};
 }
 
 pipeline::DataPlaneOptions optionsOf(const Napi::Object& given) {
@@ -49,22 +51,26 @@ Napi::Error toJs(Napi::Env env, const os::OpenError& error) {
 
 /// The guard must go before the plane.
 struct DataPlaneObject::Open {
-  Open(const pipeline::DataPlaneOptions& options, std::function<void()> onWake) : plane(options, std::move(onWake)), guard(plane) {}
+  Open(const pipeline::DataPlaneOptions& options, std::function<void()> onWake)
+      : plane(options, std::move(onWake)), guard(plane) {}
   pipeline::DataPlane plane;
   ExitGuard guard;
 };
 
 Napi::Function DataPlaneObject::define(Napi::Env env) {
-  return DefineClass(env, "DataPlane",
-                     {InstanceMethod<&DataPlaneObject::ports>("ports"), InstanceMethod<&DataPlaneObject::description>("description"),
-                      InstanceMethod<&DataPlaneObject::apply>("apply"), InstanceMethod<&DataPlaneObject::sendIke>("sendIke"),
-                      InstanceMethod<&DataPlaneObject::sendKeepalive>("sendKeepalive"), InstanceMethod<&DataPlaneObject::sendControl>("sendControl"),
-                      InstanceMethod<&DataPlaneObject::sendPpp>("sendPpp"), InstanceMethod<&DataPlaneObject::drain>("drain"),
-                      InstanceMethod<&DataPlaneObject::activity>("activity"), InstanceMethod<&DataPlaneObject::counters>("counters"),
-                      InstanceMethod<&DataPlaneObject::close>("close")});
+  return DefineClass(
+      env, "DataPlane",
+      {InstanceMethod<&DataPlaneObject::ports>("ports"), InstanceMethod<&DataPlaneObject::description>("description"),
+       InstanceMethod<&DataPlaneObject::apply>("apply"), InstanceMethod<&DataPlaneObject::sendIke>("sendIke"),
+       InstanceMethod<&DataPlaneObject::sendKeepalive>("sendKeepalive"),
+       InstanceMethod<&DataPlaneObject::sendControl>("sendControl"),
+       InstanceMethod<&DataPlaneObject::sendPpp>("sendPpp"), InstanceMethod<&DataPlaneObject::drain>("drain"),
+       InstanceMethod<&DataPlaneObject::activity>("activity"), InstanceMethod<&DataPlaneObject::counters>("counters"),
+       InstanceMethod<&DataPlaneObject::close>("close")});
 }
 
-DataPlaneObject::DataPlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataPlaneObject>(info), environment_(info.Env()) {
+DataPlaneObject::DataPlaneObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<DataPlaneObject>(info), environment_(info.Env()) {
   const Napi::Env env = info.Env();
   const pipeline::DataPlaneOptions options = optionsOf(info[0].As<Napi::Object>());
   // No limit is needed: Context::wakePending lets one call wait at a time.
@@ -105,7 +111,8 @@ Napi::Value DataPlaneObject::description(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DataPlaneObject::apply(const Napi::CallbackInfo& info) {
-  const auto failure = open_ ? open_->plane.apply(octetsOf(info[0])) : pipeline::Failure{"closed", "the data plane is closed"};
+  const auto failure =
+      open_ ? open_->plane.apply(octetsOf(info[0])) : pipeline::Failure{"closed", "the data plane is closed"};
   if (!failure) return info.Env().Undefined();
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("code", Napi::String::New(info.Env(), failure->code));
@@ -126,7 +133,9 @@ void DataPlaneObject::sendKeepalive(const Napi::CallbackInfo& info) {
 }
 
 void DataPlaneObject::sendControl(const Napi::CallbackInfo& info) {
-  if (open_) open_->plane.sendControl(numberOf(info[0]), static_cast<uint16_t>(numberOf(info[1])), static_cast<uint16_t>(numberOf(info[2])), octetsOf(info[3]));
+  if (open_)
+    open_->plane.sendControl(numberOf(info[0]), static_cast<uint16_t>(numberOf(info[1])),
+                             static_cast<uint16_t>(numberOf(info[2])), octetsOf(info[3]));
 }
 
 void DataPlaneObject::sendPpp(const Napi::CallbackInfo& info) {
@@ -151,7 +160,8 @@ Napi::Value DataPlaneObject::activity(const Napi::CallbackInfo& info) {
 Napi::Value DataPlaneObject::counters(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   if (!open_) return object;
-  for (const auto& [name, value] : open_->plane.counters()) object.Set(std::string(name), Napi::Number::New(info.Env(), static_cast<double>(value)));
+  for (const auto& [name, value] : open_->plane.counters())
+    object.Set(std::string(name), Napi::Number::New(info.Env(), static_cast<double>(value)));
   return object;
 }
 

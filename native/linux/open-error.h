@@ -15,7 +15,9 @@ class OpenError : public std::runtime_error {
  public:
   /// `subject`: the port, file or device: `udp 0.0.0.0:500`, `/dev/net/tun`.
   OpenError(int number, std::string subject, const std::string& action)
-      : std::runtime_error(action + " " + subject + ": " + std::strerror(number)), code_(errorName(number)), subject_(std::move(subject)) {}
+      : std::runtime_error(action + " " + subject + ": " + std::strerror(number)),
+        code_(errorName(number)),
+        subject_(std::move(subject)) {}
 
   [[nodiscard]] const std::string& code() const { return code_; }
   [[nodiscard]] const std::string& subject() const { return subject_; }

@@ -52,32 +52,41 @@ Endpoint fromName(const sockaddr_storage& name) {
 }
 
 std::string subjectOf(const SocketOptions& options, bool raw) {
-  const std::string address = options.address.known() ? showAddress(options.address) : options.family == AF_INET ? "0.0.0.0" : "[::]";
+  const std::string address = options.address.known()     ? showAddress(options.address)
+                              : options.family == AF_INET ? "0.0.0.0"
+                                                          : "[::]";
   return raw ? "protocol 50 (ESP) on " + address : "udp " + address + ":" + std::to_string(options.port);
 }
 
-bool setOption(int descriptor, int level, int name, int value) { return setsockopt(descriptor, level, name, &value, sizeof value) == 0; }
+bool setOption(int descriptor, int level, int name, int value) {
+  return setsockopt(descriptor, level, name, &value, sizeof value) == 0;
+}
 
 void setBuffers(int descriptor) {
-  if (!setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, socketBuffer)) setOption(descriptor, SOL_SOCKET, SO_RCVBUF, socketBuffer);
-  if (!setOption(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, socketBuffer)) setOption(descriptor, SOL_SOCKET, SO_SNDBUF, socketBuffer);
+  if (!setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, socketBuffer))
+    setOption(descriptor, SOL_SOCKET, SO_RCVBUF, socketBuffer);
+  if (!setOption(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, socketBuffer))
+    setOption(descriptor, SOL_SOCKET, SO_SNDBUF, socketBuffer);
 }
 
 File bound(const SocketOptions& options, bool raw) {
   const std::string subject = subjectOf(options, raw);
-  File file(::socket(options.family, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, raw ? IPPROTO_ESP : 0));
+  File file(
+      ::socket(options.family, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, raw ? IPPROTO_ESP : 0));
   if (!file.open()) throw OpenError(errno, subject, "cannot open");
   const bool v4 = options.family == AF_INET;
   if (options.shared && !raw) setOption(file.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (!v4) setOption(file.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6), v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+  setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
+            v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
   // DF stays clear, so that the kernel fragments what is larger than the path: IKE with certificates, PPP frames with EAP-TLS.
-  setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6), v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-            v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
+  setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
+            v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
   setBuffers(file.get());
   socklen_t length;
   const sockaddr_storage name = toName(options.family, options.address, raw ? uint16_t{0} : options.port, length);
-  if (::bind(file.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) throw OpenError(errno, subject, "cannot bind");
+  if (::bind(file.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0)
+    throw OpenError(errno, subject, "cannot bind");
   return file;
 }
 
@@ -85,7 +94,8 @@ sock_filter instruction(uint16_t code, uint32_t k, uint8_t yes = 0, uint8_t no =
 
 }  // namespace
 
-Socket::Socket(File file, const SocketOptions& options, bool raw) : file_(std::move(file)), family_(options.family), address_(options.address), raw_(raw) {
+Socket::Socket(File file, const SocketOptions& options, bool raw)
+    : file_(std::move(file)), family_(options.family), address_(options.address), raw_(raw) {
   sockaddr_storage name{};
   socklen_t length = sizeof name;
   if (!raw && getsockname(file_.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0) port_ = fromName(name).port;
@@ -216,7 +226,8 @@ cmsghdr* putControl(msghdr& header, cmsghdr* at, int level, int type, const T& v
 
 void fill(const Socket& socket, const Outgoing& item, Message& message, msghdr& header) {
   header = {};
-  message.name = toName(socket.family(), item.path->remote.address, socket.raw() ? uint16_t{0} : item.path->remote.port, header.msg_namelen);
+  message.name = toName(socket.family(), item.path->remote.address, socket.raw() ? uint16_t{0} : item.path->remote.port,
+                        header.msg_namelen);
   header.msg_name = &message.name;
   message.vector = {const_cast<uint8_t*>(item.data), item.length};
   header.msg_iov = &message.vector;
@@ -232,7 +243,8 @@ void fill(const Socket& socket, const Outgoing& item, Message& message, msghdr& 
     std::memcpy(&info.ipi6_addr, item.path->local.address.octets.data(), 16);
     at = putControl(header, at, IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
-  if (item.segment != 0 && item.segment < item.length) putControl(header, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment));
+  if (item.segment != 0 && item.segment < item.length)
+    putControl(header, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment));
 }
 
 bool waitWritable(const Socket& socket) {
@@ -263,7 +275,9 @@ void cutAndSend(const Socket& socket, const Outgoing& item, SendResult& result) 
   }
 }
 
-uint32_t datagramsIn(const Outgoing& item) { return item.segment == 0 ? 1 : (item.length + item.segment - 1) / item.segment; }
+uint32_t datagramsIn(const Outgoing& item) {
+  return item.segment == 0 ? 1 : (item.length + item.segment - 1) / item.segment;
+}
 
 }  // namespace
 
@@ -290,7 +304,8 @@ SendResult sendAll(const Socket& socket, const Outgoing* items, size_t count) {
       } else {
         result.failed += datagramsIn(items[at]);
       }
-    } else if (items[at].segment != 0 && items[at].segment < items[at].length && (error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP)) {
+    } else if (items[at].segment != 0 && items[at].segment < items[at].length &&
+               (error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP)) {
       cutAndSend(socket, items[at], result);
     } else {
       result.failed += datagramsIn(items[at]);
@@ -309,7 +324,8 @@ uint32_t routeMtu(const Path& path) {
     const sockaddr_storage local = toName(family, path.local.address, 0, length);
     if (::bind(file.get(), reinterpret_cast<const sockaddr*>(&local), length) != 0) return 0;
   }
-  const sockaddr_storage remote = toName(family, path.remote.address, path.remote.port == 0 ? uint16_t{4500} : path.remote.port, length);
+  const sockaddr_storage remote =
+      toName(family, path.remote.address, path.remote.port == 0 ? uint16_t{4500} : path.remote.port, length);
   if (::connect(file.get(), reinterpret_cast<const sockaddr*>(&remote), length) != 0) return 0;
   int mtu = 0;
   socklen_t size = sizeof mtu;

@@ -41,7 +41,8 @@ ifreq requestFor(const std::string& name) {
 }  // namespace
 
 Tun::Tun(const TunOptions& options) : name_(options.name) {
-  if (options.name.empty() || options.name.size() >= IFNAMSIZ) throw OpenError(EINVAL, "device name '" + options.name + "'", "cannot use");
+  if (options.name.empty() || options.name.size() >= IFNAMSIZ)
+    throw OpenError(EINVAL, "device name '" + options.name + "'", "cannot use");
   for (uint32_t i = 0; i < options.queues; i++) openQueue(options, options.queues > 1);
   bringUp(options);
 }
@@ -50,10 +51,12 @@ void Tun::openQueue(const TunOptions& options, bool several) {
   File file(::open(tunFile, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!file.open()) throw OpenError(errno, tunFile, "cannot open");
   ifreq request = requestFor(options.name);
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) | (queues_.empty() ? IFF_TUN_EXCL : 0));
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) |
+                                         (queues_.empty() ? IFF_TUN_EXCL : 0));
   if (::ioctl(file.get(), TUNSETIFF, &request) != 0) throw OpenError(errno, "device " + options.name, "cannot create");
   int length = virtioHeaderLength;
-  if (::ioctl(file.get(), TUNSETVNETHDRSZ, &length) != 0) throw OpenError(errno, "device " + options.name, "cannot set up");
+  if (::ioctl(file.get(), TUNSETVNETHDRSZ, &length) != 0)
+    throw OpenError(errno, "device " + options.name, "cannot set up");
   if (options.offloads) setOffloads(file.get());
   queues_.push_back(std::move(file));
 }
@@ -73,7 +76,8 @@ void Tun::setOffloads(int descriptor) {
 void Tun::bringUp(const TunOptions& options) {
   const std::string subject = "device " + name_;
   // No link-local address of the kernel's own making, and none of its neighbour discovery: link-locals here belong to PPP.
-  if (File mode(::open(("/proc/sys/net/ipv6/conf/" + name_ + "/addr_gen_mode").c_str(), O_WRONLY | O_CLOEXEC)); mode.open()) {
+  if (File mode(::open(("/proc/sys/net/ipv6/conf/" + name_ + "/addr_gen_mode").c_str(), O_WRONLY | O_CLOEXEC));
+      mode.open()) {
     [[maybe_unused]] const auto written = ::write(mode.get(), "1", 1);
   }
   const File socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -87,14 +91,16 @@ void Tun::bringUp(const TunOptions& options) {
     std::memcpy(&in->sin_addr, options.address.octets.data(), 4);
     if (::ioctl(socket.get(), SIOCSIFADDR, &request) != 0) throw OpenError(errno, subject, "cannot set the address of");
     in->sin_addr.s_addr = htonl(options.prefix == 0 ? 0 : ~uint32_t{0} << (32 - options.prefix));
-    if (::ioctl(socket.get(), SIOCSIFNETMASK, &request) != 0) throw OpenError(errno, subject, "cannot set the netmask of");
+    if (::ioctl(socket.get(), SIOCSIFNETMASK, &request) != 0)
+      throw OpenError(errno, subject, "cannot set the netmask of");
   } else if (options.address.known()) {
     const File socket6(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     Ipv6Request request6{};
     std::memcpy(&request6.address, options.address.octets.data(), 16);
     request6.prefix = options.prefix;
     request6.index = static_cast<int>(if_nametoindex(name_.c_str()));
-    if (::ioctl(socket6.get(), SIOCSIFADDR, &request6) != 0) throw OpenError(errno, subject, "cannot set the address of");
+    if (::ioctl(socket6.get(), SIOCSIFADDR, &request6) != 0)
+      throw OpenError(errno, subject, "cannot set the address of");
   }
   request = requestFor(name_);
   if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) throw OpenError(errno, subject, "cannot bring up");

@@ -5,7 +5,8 @@
 #include "pipeline/octets.h"
 
 // Wider registers where the processor has them. Sanitizers can't run before ifunc resolvers, so they get the plain form.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define GATEHOUSE_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define GATEHOUSE_CLONES
@@ -72,8 +73,10 @@ GATEHOUSE_CLONES uint32_t checksumCopy(uint8_t* to, const uint8_t* from, size_t 
   return finish(sum + tail(from, length));
 }
 
-uint32_t checksumPseudo(const uint8_t* source, const uint8_t* destination, size_t addressLength, uint8_t protocol, uint32_t length) {
-  return checksumSum(source, addressLength) + checksumSum(destination, addressLength) + protocol + (length >> 16) + (length & 0xFFFF);
+uint32_t checksumPseudo(const uint8_t* source, const uint8_t* destination, size_t addressLength, uint8_t protocol,
+                        uint32_t length) {
+  return checksumSum(source, addressLength) + checksumSum(destination, addressLength) + protocol + (length >> 16) +
+         (length & 0xFFFF);
 }
 
 }  // namespace gatehouse::pipeline

@@ -14,14 +14,17 @@ constexpr uint8_t tcpAck = 0x10;
 constexpr uint32_t mostHeaders = 40 + 60;
 
 bool checksumValid(const IpPacket& packet) {
-  const uint64_t sum = static_cast<uint64_t>(checksumPseudo(packet.source(), packet.destination(), packet.addressLength(), packet.protocol, packet.upperLength())) +
-                       checksumSum(packet.upper(), packet.upperLength());
+  const uint64_t sum =
+      static_cast<uint64_t>(checksumPseudo(packet.source(), packet.destination(), packet.addressLength(),
+                                           packet.protocol, packet.upperLength())) +
+      checksumSum(packet.upper(), packet.upperLength());
   return checksumFold(sum) == 0xFFFF;
 }
 
 bool sameNetworkHeader(const IpPacket& a, const IpPacket& b) {
   // Type of service, flags, TTL; for IPv6 version, class, flow label, hop limit. Lengths, ids and checksums may differ.
-  if (a.version == 4) return a.data[1] == b.data[1] && (load16(a.data + 6) == load16(b.data + 6)) && a.data[8] == b.data[8];
+  if (a.version == 4)
+    return a.data[1] == b.data[1] && (load16(a.data + 6) == load16(b.data + 6)) && a.data[8] == b.data[8];
   return std::memcmp(a.data, b.data, 4) == 0 && a.data[7] == b.data[7];
 }
 
@@ -48,18 +51,24 @@ Coalescer::Flow Coalescer::classify(const IpPacket& packet) const {
 
 bool Coalescer::sameFlow(const IpPacket& a, const IpPacket& b) {
   return a.version == b.version && a.protocol == b.protocol && a.headerLength == b.headerLength &&
-         std::memcmp(a.source(), b.source(), a.addressLength() * 2U) == 0 && b.upperLength() >= 4 && std::memcmp(a.upper(), b.upper(), 4) == 0;
+         std::memcmp(a.source(), b.source(), a.addressLength() * 2U) == 0 && b.upperLength() >= 4 &&
+         std::memcmp(a.upper(), b.upper(), 4) == 0;
 }
 
 bool Coalescer::append(Group& group, const IpPacket& packet, const Flow& flow) {
-  if (group.closed || !flow.mergeable || !group.flow.mergeable || flow.headers != group.flow.headers || flow.payload > group.flow.payload) return false;
-  if (group.pieces == mostPieces || group.octets + flow.payload > mostOctets || !sameNetworkHeader(packet, group.first)) return false;
+  if (group.closed || !flow.mergeable || !group.flow.mergeable || flow.headers != group.flow.headers ||
+      flow.payload > group.flow.payload)
+    return false;
+  if (group.pieces == mostPieces || group.octets + flow.payload > mostOctets || !sameNetworkHeader(packet, group.first))
+    return false;
   if (packet.protocol == protocolTcp) {
     const uint8_t* a = group.first.upper();
     const uint8_t* b = packet.upper();
     // Acknowledgement, offset, window and options as in the first; the flags are ACK and perhaps PSH in all.
     const uint32_t options = flow.headers - packet.headerLength - 20U;
-    if (load32(b + 4) != group.nextSequence || load32(a + 8) != load32(b + 8) || load16(a + 14) != load16(b + 14) || std::memcmp(a + 20, b + 20, options) != 0) return false;
+    if (load32(b + 4) != group.nextSequence || load32(a + 8) != load32(b + 8) || load16(a + 14) != load16(b + 14) ||
+        std::memcmp(a + 20, b + 20, options) != 0)
+      return false;
     group.nextSequence += flow.payload;
     group.push = (b[13] & tcpPsh) != 0;
   }
@@ -109,7 +118,8 @@ void Coalescer::flush() {
 // The place of a closed group goes behind the open ones.
 void Coalescer::drop(size_t index) {
   const uint8_t place = order_[index];
-  std::copy(order_.begin() + static_cast<std::ptrdiff_t>(index) + 1, order_.begin() + static_cast<std::ptrdiff_t>(open_), order_.begin() + static_cast<std::ptrdiff_t>(index));
+  std::copy(order_.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+            order_.begin() + static_cast<std::ptrdiff_t>(open_), order_.begin() + static_cast<std::ptrdiff_t>(index));
   open_ -= 1;
   order_[open_] = place;
 }
@@ -150,7 +160,9 @@ void Coalescer::writeGroup(Group& group) {
   } else {
     store16(upper + 4, static_cast<uint16_t>(upperLength));
   }
-  store16(upper + header.checksumOffset, checksumFold(checksumPseudo(first.source(), first.destination(), first.addressLength(), first.protocol, upperLength)));
+  store16(upper + header.checksumOffset,
+          checksumFold(
+              checksumPseudo(first.source(), first.destination(), first.addressLength(), first.protocol, upperLength)));
   group.vectors[0] = {&header, sizeof header};
   group.vectors[1] = {headers, group.flow.headers};
   sink_.write(group.vectors.data(), 2U + group.pieces);

@@ -126,12 +126,9 @@ ConfigureSession readConfigure(Cursor& in) {
 
 std::optional<Command> readCommand(Cursor& in) {
   switch (in.u8()) {
-    case 1:
-      return AddPeer{in.u32()};
-    case 2:
-      return RemovePeer{in.u32()};
-    case 3:
-      return readAddPair(in);
+    case 1: return AddPeer{in.u32()};
+    case 2: return RemovePeer{in.u32()};
+    case 3: return readAddPair(in);
     case 4: {
       const uint32_t peer = in.u32();
       return UseOutbound{peer, in.u32()};
@@ -153,12 +150,9 @@ std::optional<Command> readCommand(Cursor& in) {
       command.sequencing = in.flag();
       return command;
     }
-    case 8:
-      return readConfigure(in);
-    case 9:
-      return RemoveSession{in.u32()};
-    default:
-      return std::nullopt;
+    case 8: return readConfigure(in);
+    case 9: return RemoveSession{in.u32()};
+    default: return std::nullopt;
   }
 }
 

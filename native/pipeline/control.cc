@@ -28,18 +28,23 @@ std::string number(uint64_t value) { return std::to_string(value); }
 
 crypto::Transform transformOf(const SaParameters& sa) {
   const auto transform = crypto::transformFromNames(sa.cipher, sa.hash, sa.esn);
-  if (!transform) throw Refused("unknown-algorithm", "no ESP transform is called '" + sa.cipher + (sa.hash.empty() ? "" : "-" + sa.hash) + "'");
-  if (sa.cipherKey.size() != transform->cipherKeyLength() || sa.integrityKey.size() != transform->integrityKeyLength()) {
-    throw Refused("bad-key-length", crypto::nameOf(*transform) + " takes keys of " + number(transform->cipherKeyLength()) + " and " +
-                                        number(transform->integrityKeyLength()) + " octets, given were " + number(sa.cipherKey.size()) + " and " +
-                                        number(sa.integrityKey.size()));
+  if (!transform)
+    throw Refused("unknown-algorithm",
+                  "no ESP transform is called '" + sa.cipher + (sa.hash.empty() ? "" : "-" + sa.hash) + "'");
+  if (sa.cipherKey.size() != transform->cipherKeyLength() ||
+      sa.integrityKey.size() != transform->integrityKeyLength()) {
+    throw Refused("bad-key-length", crypto::nameOf(*transform) + " takes keys of " +
+                                        number(transform->cipherKeyLength()) + " and " +
+                                        number(transform->integrityKeyLength()) + " octets, given were " +
+                                        number(sa.cipherKey.size()) + " and " + number(sa.integrityKey.size()));
   }
   return *transform;
 }
 
 std::vector<Network> networksOf(const SessionConfiguration& configuration) {
   std::vector<Network> all = configuration.networks;
-  if (configuration.address) all.push_back({*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)});
+  if (configuration.address)
+    all.push_back({*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)});
   return all;
 }
 
@@ -67,17 +72,20 @@ class Control::Plan {
 
   void check(const AddPair& command) {
     need(command.peer);
-    if (command.inbound.spi < 256 || command.outbound.spi < 256) throw Refused("bad-spi", "SPIs below 256 are reserved (RFC 4303 §2.1)");
+    if (command.inbound.spi < 256 || command.outbound.spi < 256)
+      throw Refused("bad-spi", "SPIs below 256 are reserved (RFC 4303 §2.1)");
     if (command.replayWindow < esp::minimumReplayWindow || command.replayWindow > esp::maximumReplayWindow) {
       throw Refused("bad-window", "a replay window has 32 to 4096 packets, not " + number(command.replayWindow));
     }
-    if (ownerOf(command.inbound.spi)) throw Refused("spi-in-use", "inbound SPI " + number(command.inbound.spi) + " is in use");
+    if (ownerOf(command.inbound.spi))
+      throw Refused("spi-in-use", "inbound SPI " + number(command.inbound.spi) + " is in use");
     const crypto::Transform in = transformOf(command.inbound);
     const crypto::Transform out = transformOf(command.outbound);
     const crypto::Engine& engine = *control_.context_.engine;
     try {
-      keys.push_back({engine.expand(in, crypto::Direction::open, command.inbound.cipherKey, command.inbound.integrityKey),
-                      engine.expand(out, crypto::Direction::seal, command.outbound.cipherKey, command.outbound.integrityKey)});
+      keys.push_back(
+          {engine.expand(in, crypto::Direction::open, command.inbound.cipherKey, command.inbound.integrityKey),
+           engine.expand(out, crypto::Direction::seal, command.outbound.cipherKey, command.outbound.integrityKey)});
     } catch (const std::invalid_argument& error) {
       throw Refused("unsupported-algorithm", error.what());
     }
@@ -95,11 +103,13 @@ class Control::Plan {
 
   void check(const AddSession& command) {
     need(command.peer);
-    if (peerOf(command.session)) throw Refused("session-exists", "session " + number(command.session) + " exists already");
+    if (peerOf(command.session))
+      throw Refused("session-exists", "session " + number(command.session) + " exists already");
     for (const uint32_t other : sessionsOf(command.peer)) {
       const auto ids = idsOf(other);
       if (ids.tunnel == command.local.tunnel && ids.session == command.local.session) {
-        throw Refused("ids-in-use", "peer " + number(command.peer) + " has a session with tunnel id " + number(ids.tunnel) + " and session id " + number(ids.session));
+        throw Refused("ids-in-use", "peer " + number(command.peer) + " has a session with tunnel id " +
+                                        number(ids.tunnel) + " and session id " + number(ids.session));
       }
     }
     sessions_[command.session] = Planned{command.peer, command.local, {}};
@@ -111,7 +121,9 @@ class Control::Plan {
     const std::vector<Network> wanted = networksOf(command.configuration);
     for (const Network& network : wanted) {
       const auto holder = holderOf(network);
-      if (holder && *holder != command.session) throw Refused("address-in-use", "an address or network of session " + number(command.session) + " belongs to session " + number(*holder));
+      if (holder && *holder != command.session)
+        throw Refused("address-in-use", "an address or network of session " + number(command.session) +
+                                            " belongs to session " + number(*holder));
       networks_[key(network)] = command.session;
     }
     configured_[command.session] = wanted;
@@ -130,7 +142,9 @@ class Control::Plan {
   };
   using NetworkKey = std::tuple<uint8_t, std::array<uint8_t, 16>, uint8_t>;
 
-  static NetworkKey key(const Network& network) { return {network.address.length, network.address.octets, network.prefix}; }
+  static NetworkKey key(const Network& network) {
+    return {network.address.length, network.address.octets, network.prefix};
+  }
 
   [[nodiscard]] bool hasPeer(uint32_t id) const {
     const auto planned = peers_.find(id);
@@ -159,16 +173,19 @@ class Control::Plan {
   }
   void needPair(uint32_t peer, uint32_t spi) const {
     need(peer);
-    if (ownerOf(spi) != peer) throw Refused("no-such-pair", "peer " + number(peer) + " has no pair with inbound SPI " + number(spi));
+    if (ownerOf(spi) != peer)
+      throw Refused("no-such-pair", "peer " + number(peer) + " has no pair with inbound SPI " + number(spi));
   }
 
   [[nodiscard]] std::optional<uint32_t> peerOf(uint32_t session) const {
-    if (const auto planned = sessions_.find(session); planned != sessions_.end()) return planned->second ? std::optional(planned->second->peer) : std::nullopt;
+    if (const auto planned = sessions_.find(session); planned != sessions_.end())
+      return planned->second ? std::optional(planned->second->peer) : std::nullopt;
     const Session* live = control_.session(session);
     return live == nullptr ? std::nullopt : std::optional(live->peer.id);
   }
   [[nodiscard]] SessionIds idsOf(uint32_t session) const {
-    if (const auto planned = sessions_.find(session); planned != sessions_.end() && planned->second) return planned->second->local;
+    if (const auto planned = sessions_.find(session); planned != sessions_.end() && planned->second)
+      return planned->second->local;
     return control_.session(session)->local;
   }
   [[nodiscard]] std::vector<uint32_t> sessionsOf(uint32_t peer) const {
@@ -272,7 +289,8 @@ void Control::make(const AddPair& command, Keys& keys) {
   auto outbound = std::make_unique<esp::OutboundSa>(command.outbound.spi, std::move(keys.outbound));
   owner.pairs.push_back(std::make_unique<Pair>(owner, nextOrdinal_++, command.encapsulated, std::move(outbound)));
   Pair& live = *owner.pairs.back();
-  auto inbound = std::make_unique<esp::InboundSa>(command.inbound.spi, std::move(keys.inbound), command.replayWindow, &live);
+  auto inbound =
+      std::make_unique<esp::InboundSa>(command.inbound.spi, std::move(keys.inbound), command.replayWindow, &live);
   live.inboundSpi = command.inbound.spi;
   live.inbound = inbound.get();
   live.natOa = command.natOa;
@@ -291,7 +309,8 @@ void Control::make(const UseOutbound& command) { use(*find(*peer(command.peer), 
 
 void Control::make(const RemovePair& command) {
   Peer& owner = *peer(command.peer);
-  const auto place = std::find_if(owner.pairs.begin(), owner.pairs.end(), [&](const auto& pair) { return pair->inboundSpi == command.inboundSpi; });
+  const auto place = std::find_if(owner.pairs.begin(), owner.pairs.end(),
+                                  [&](const auto& pair) { return pair->inboundSpi == command.inboundSpi; });
   std::unique_ptr<Pair> gone = std::move(*place);
   owner.pairs.erase(place);
   context_.inbound.remove(command.inboundSpi);
@@ -303,7 +322,8 @@ void Control::make(const RemovePair& command) {
     for (const auto& pair : owner.pairs) {
       if (pair->usable && (successor == nullptr || pair->ordinal > successor->ordinal)) successor = pair.get();
     }
-    if (owner.active.load(std::memory_order_relaxed) == gone.get()) owner.active.store(successor, std::memory_order_release);
+    if (owner.active.load(std::memory_order_relaxed) == gone.get())
+      owner.active.store(successor, std::memory_order_release);
   }
   context_.epochs.retire(std::move(gone));
 }
@@ -317,7 +337,8 @@ void Control::make(const Move& command) {
 
 void Control::make(const AddSession& command) {
   Peer& owner = *peer(command.peer);
-  owner.owned.push_back(std::make_unique<Session>(command.session, owner, command.local, command.remote, command.sequencing));
+  owner.owned.push_back(
+      std::make_unique<Session>(command.session, owner, command.local, command.remote, command.sequencing));
   sessions_[command.session] = owner.owned.back().get();
   publishSessions(owner);
 }
@@ -326,14 +347,16 @@ void Control::make(const ConfigureSession& command) {
   Session& live = *session(command.session);
   if (const SessionConfiguration* before = live.configuration.get()) context_.router.remove(live, *before);
   live.configuration.publish(context_.epochs, std::make_unique<const SessionConfiguration>(command.configuration));
-  if (!context_.router.add(live, command.configuration)) throw std::logic_error("an inner address that was free is taken");
+  if (!context_.router.add(live, command.configuration))
+    throw std::logic_error("an inner address that was free is taken");
 }
 
 void Control::make(const RemoveSession& command) {
   Session& live = *session(command.session);
   Peer& owner = live.peer;
   unlink(live);
-  const auto place = std::find_if(owner.owned.begin(), owner.owned.end(), [&](const auto& one) { return one.get() == &live; });
+  const auto place =
+      std::find_if(owner.owned.begin(), owner.owned.end(), [&](const auto& one) { return one.get() == &live; });
   std::unique_ptr<Session> gone = std::move(*place);
   owner.owned.erase(place);
   publishSessions(owner);
@@ -342,7 +365,8 @@ void Control::make(const RemoveSession& command) {
 
 // Takes the session out of the router and the index; the peer's list is the caller's business.
 void Control::unlink(Session& session) {
-  if (const SessionConfiguration* configuration = session.configuration.get()) context_.router.remove(session, *configuration);
+  if (const SessionConfiguration* configuration = session.configuration.get())
+    context_.router.remove(session, *configuration);
   sessions_.erase(session.id);
 }
 
@@ -405,7 +429,15 @@ std::vector<uint8_t> Control::activity() {
       if (in == pair->toldIn && out == pair->toldOut) continue;
       pair->toldIn = in;
       pair->toldOut = out;
-      records.u8(1).u32(id).u32(pair->inboundSpi).count(in.octets).count(in.packets).count(out.octets).count(out.packets).count(in.replayed).count(in.forged);
+      records.u8(1)
+          .u32(id)
+          .u32(pair->inboundSpi)
+          .count(in.octets)
+          .count(in.packets)
+          .count(out.octets)
+          .count(out.packets)
+          .count(in.replayed)
+          .count(in.forged);
     }
     for (const auto& session : peer->owned) {
       const SessionCounters& now = session->counters;
@@ -415,7 +447,14 @@ std::vector<uint8_t> Control::activity() {
       const uint64_t big = now.tooBig.load(std::memory_order_relaxed);
       if (in + out + wrong + big == session->told) continue;
       session->told = in + out + wrong + big;
-      records.u8(2).u32(session->id).count(now.octetsIn.load(std::memory_order_relaxed)).count(in).count(now.octetsOut.load(std::memory_order_relaxed)).count(out).count(wrong).count(big);
+      records.u8(2)
+          .u32(session->id)
+          .count(now.octetsIn.load(std::memory_order_relaxed))
+          .count(in)
+          .count(now.octetsOut.load(std::memory_order_relaxed))
+          .count(out)
+          .count(wrong)
+          .count(big);
     }
   }
   return octets;

@@ -43,12 +43,37 @@ enum class Counter : uint8_t {
   count
 };
 
-constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> counterNames = {
-    "ikeIn",          "keepaliveIn",     "espIn",             "espOut",     "tunIn",      "tunOut",           "dropTooShort",
-    "dropUnknownSpi", "dropReplayed",    "dropForged",        "dropMalformed", "dropDummy", "dropEngine",      "dropEncapsulation",
-    "dropNotL2tp",    "dropStray",       "dropUnconfigured",  "dropInner",  "dropSource", "dropNoRoute",      "dropNoPair",
-    "dropTooBig",     "dropExhausted",   "dropSend",          "dropTunWrite", "dropIkeRingFull", "dropEventRingFull", "fragmented",
-    "mssClamped",     "cutByHand",      "tunGone"};
+constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> counterNames = {"ikeIn",
+                                                                                            "keepaliveIn",
+                                                                                            "espIn",
+                                                                                            "espOut",
+                                                                                            "tunIn",
+                                                                                            "tunOut",
+                                                                                            "dropTooShort",
+                                                                                            "dropUnknownSpi",
+                                                                                            "dropReplayed",
+                                                                                            "dropForged",
+                                                                                            "dropMalformed",
+                                                                                            "dropDummy",
+                                                                                            "dropEngine",
+                                                                                            "dropEncapsulation",
+                                                                                            "dropNotL2tp",
+                                                                                            "dropStray",
+                                                                                            "dropUnconfigured",
+                                                                                            "dropInner",
+                                                                                            "dropSource",
+                                                                                            "dropNoRoute",
+                                                                                            "dropNoPair",
+                                                                                            "dropTooBig",
+                                                                                            "dropExhausted",
+                                                                                            "dropSend",
+                                                                                            "dropTunWrite",
+                                                                                            "dropIkeRingFull",
+                                                                                            "dropEventRingFull",
+                                                                                            "fragmented",
+                                                                                            "mssClamped",
+                                                                                            "cutByHand",
+                                                                                            "tunGone"};
 
 class Counters {
  public:

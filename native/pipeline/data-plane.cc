@@ -15,14 +15,16 @@ constexpr size_t nonEspMarker = 4;
 
 std::vector<os::SocketOptions> everyAddress(const DataPlaneOptions& options) {
   std::vector<os::SocketOptions> all;
-  for (const Address& address : options.listen) all.push_back({address, address.isV4() ? AF_INET : AF_INET6, 0, false, options.offloads});
+  for (const Address& address : options.listen)
+    all.push_back({address, address.isV4() ? AF_INET : AF_INET6, 0, false, options.offloads});
   if (all.empty()) all = {{{}, AF_INET, 0, false, options.offloads}, {{}, AF_INET6, 0, false, options.offloads}};
   return all;
 }
 
 /// A kernel without IPv6 is no reason to fail when every address was asked for.
 bool mayFail(const DataPlaneOptions& options, const os::SocketOptions& one, const os::OpenError& error) {
-  return options.listen.empty() && one.family == AF_INET6 && (error.code() == "EAFNOSUPPORT" || error.code() == "EADDRNOTAVAIL");
+  return options.listen.empty() && one.family == AF_INET6 &&
+         (error.code() == "EAFNOSUPPORT" || error.code() == "EADDRNOTAVAIL");
 }
 
 /// Drops what the main thread's own packets would say to the TUN: it sends no IP.
@@ -34,7 +36,8 @@ class NoTun : public PacketSink {
 }  // namespace
 
 struct DataPlane::Sender {
-  Sender(Context& context, const Sockets& sockets) : esp(*context.engine), outbound(context, esp, sockets, events, counters, tun) {}
+  Sender(Context& context, const Sockets& sockets)
+      : esp(*context.engine), outbound(context, esp, sockets, events, counters, tun) {}
   Events events;
   Counters counters;
   NoTun tun;
@@ -104,8 +107,9 @@ void DataPlane::describe() {
   say(socket.segments(), "UDP GSO");
   say(socket.coalesces(), "UDP GRO");
   if (workers_.size() > 1) say(steered_, "steering by SPI");
-  description_ = context_.engine->description() + "; " + std::to_string(workers_.size()) + (workers_.size() == 1 ? " worker" : " workers") + "; " +
-                 (with.empty() ? "no offloads" : with) + (without.empty() ? "" : "; this kernel has no " + without);
+  description_ = context_.engine->description() + "; " + std::to_string(workers_.size()) +
+                 (workers_.size() == 1 ? " worker" : " workers") + "; " + (with.empty() ? "no offloads" : with) +
+                 (without.empty() ? "" : "; this kernel has no " + without);
 }
 
 std::optional<Failure> DataPlane::apply(std::span<const uint8_t> list) {
@@ -170,7 +174,8 @@ size_t DataPlane::drain(std::span<uint8_t> to, bool& more) {
   for (const auto& worker : workers_) filled += worker->events().friends().take(rest(to.size() / 4 * 3));
   for (const auto& worker : workers_) filled += worker->events().strangers().take(rest(to.size()));
   more = !sender_->events.friends().empty();
-  for (const auto& worker : workers_) more = more || !worker->events().friends().empty() || !worker->events().strangers().empty();
+  for (const auto& worker : workers_)
+    more = more || !worker->events().friends().empty() || !worker->events().strangers().empty();
   return filled;
 }
 

@@ -21,7 +21,8 @@ class NoEngine : public crypto::Engine {
   [[nodiscard]] std::string_view name() const noexcept override { return doNothing; }
   [[nodiscard]] std::string description() const override { return "NO ENCRYPTION, for measuring only"; }
   [[nodiscard]] bool supports(const crypto::Transform& /*transform*/) const noexcept override { return true; }
-  [[nodiscard]] std::unique_ptr<crypto::Key> expand(const crypto::Transform& transform, crypto::Direction direction, std::span<const std::uint8_t> /*cipherKey*/,
+  [[nodiscard]] std::unique_ptr<crypto::Key> expand(const crypto::Transform& transform, crypto::Direction direction,
+                                                    std::span<const std::uint8_t> /*cipherKey*/,
                                                     std::span<const std::uint8_t> /*integrityKey*/) const override {
     return std::make_unique<NoKey>(transform, direction);
   }

@@ -52,7 +52,9 @@ bool Events::ike(const Path& path, std::span<const uint8_t> octets) {
   return fits;
 }
 
-bool Events::unknownSpi(const Path& path, uint32_t spi) { return push(strangers_, Head(Kind::unknownSpi).u32(spi).path(path).octets(), {}); }
+bool Events::unknownSpi(const Path& path, uint32_t spi) {
+  return push(strangers_, Head(Kind::unknownSpi).u32(spi).path(path).octets(), {});
+}
 
 bool Events::control(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> octets) {
   return push(friends_, Head(Kind::control).u32(peer).u16(localPort).u16(remotePort).octets(), octets);
@@ -62,16 +64,24 @@ bool Events::ppp(uint32_t session, uint16_t protocol, std::span<const uint8_t> p
   return push(friends_, Head(Kind::ppp).u32(session).u16(protocol).octets(), payload);
 }
 
-bool Events::dhcp(uint32_t session, std::span<const uint8_t> packet) { return push(friends_, Head(Kind::dhcp).u32(session).octets(), packet); }
+bool Events::dhcp(uint32_t session, std::span<const uint8_t> packet) {
+  return push(friends_, Head(Kind::dhcp).u32(session).octets(), packet);
+}
 
 bool Events::strayData(uint32_t peer, uint16_t tunnel, uint16_t session) {
   return push(friends_, Head(Kind::strayData).u32(peer).u16(tunnel).u16(session).octets(), {});
 }
 
-bool Events::moved(uint32_t peer, uint32_t spi, const Path& path) { return push(friends_, Head(Kind::moved).u32(peer).u32(spi).path(path).octets(), {}); }
+bool Events::moved(uint32_t peer, uint32_t spi, const Path& path) {
+  return push(friends_, Head(Kind::moved).u32(peer).u32(spi).path(path).octets(), {});
+}
 
-bool Events::pairUsed(uint32_t peer, uint32_t spi) { return push(friends_, Head(Kind::pairUsed).u32(peer).u32(spi).octets(), {}); }
+bool Events::pairUsed(uint32_t peer, uint32_t spi) {
+  return push(friends_, Head(Kind::pairUsed).u32(peer).u32(spi).octets(), {});
+}
 
-bool Events::sequenceLow(uint32_t peer, uint32_t spi) { return push(friends_, Head(Kind::sequenceLow).u32(peer).u32(spi).octets(), {}); }
+bool Events::sequenceLow(uint32_t peer, uint32_t spi) {
+  return push(friends_, Head(Kind::sequenceLow).u32(peer).u32(spi).octets(), {});
+}
 
 }  // namespace gatehouse::pipeline

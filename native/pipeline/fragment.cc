@@ -28,7 +28,8 @@ void blankOptions(uint8_t* header, uint32_t length) {
 
 }  // namespace
 
-Fragmenter::Fragmenter(const IpPacket& packet, uint32_t mtu) : packet_(packet), room_((mtu - packet.headerLength) & ~7U) {}
+Fragmenter::Fragmenter(const IpPacket& packet, uint32_t mtu)
+    : packet_(packet), room_((mtu - packet.headerLength) & ~7U) {}
 
 size_t Fragmenter::next(uint8_t* to) {
   const uint32_t payload = packet_.upperLength();

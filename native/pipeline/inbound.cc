@@ -24,7 +24,8 @@ uint64_t hashOf(const Endpoint& endpoint) { return AddressHash{}(endpoint.addres
 uint64_t hashOf(const Path& path) { return (hashOf(path.local) * 1000003 + hashOf(path.remote)) | 1; }
 
 bool isDhcpRequest(const IpPacket& packet) {
-  return packet.version == 4 && packet.protocol == protocolUdp && !packet.fragment && packet.upperLength() >= udpHeader && load16(packet.upper() + 2) == dhcpServerPort;
+  return packet.version == 4 && packet.protocol == protocolUdp && !packet.fragment &&
+         packet.upperLength() >= udpHeader && load16(packet.upper() + 2) == dhcpServerPort;
 }
 
 }  // namespace
@@ -87,7 +88,8 @@ void Inbound::open() {
 }
 
 void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
-  const bool authentic = packet.result == esp::OpenResult::ok || packet.result == esp::OpenResult::dummy || packet.result == esp::OpenResult::malformed;
+  const bool authentic = packet.result == esp::OpenResult::ok || packet.result == esp::OpenResult::dummy ||
+                         packet.result == esp::OpenResult::malformed;
   if (!authentic) {
     refused(packet, origin);
     return;
@@ -114,7 +116,8 @@ void Inbound::refused(const esp::InboundPacket& packet, const Origin& origin) {
   switch (packet.result) {
     case esp::OpenResult::unknownSpi:
       counters_.add(Counter::dropUnknownSpi);
-      if (unknownSpi_.allows(hashOf(origin.datagram->path.remote), now_)) (void)events_.unknownSpi(origin.datagram->path, load32(packet.esp));
+      if (unknownSpi_.allows(hashOf(origin.datagram->path.remote), now_))
+        (void)events_.unknownSpi(origin.datagram->path, load32(packet.esp));
       break;
     case esp::OpenResult::replayed: counters_.add(Counter::dropReplayed); break;
     case esp::OpenResult::forged: counters_.add(Counter::dropForged); break;
@@ -142,7 +145,9 @@ void Inbound::checkPath(Pair& pair, const esp::InboundPacket& packet, const Orig
   checkedDatagram_ = origin.datagram;
   const Path& expected = pair.route.get()->path;
   const Path& seen = origin.datagram->path;
-  const bool same = pair.encapsulated ? seen == expected : seen.remote.address == expected.remote.address && seen.local.address == expected.local.address;
+  const bool same = pair.encapsulated ? seen == expected
+                                      : seen.remote.address == expected.remote.address &&
+                                            seen.local.address == expected.local.address;
   if (same) {
     if (pair.movedTo.load(std::memory_order_relaxed) != 0) pair.movedTo.store(0, std::memory_order_relaxed);
     return;
@@ -167,7 +172,8 @@ void Inbound::l2tp(Pair& pair, const uint8_t* udp, uint32_t length) {
   }
   const uint8_t* message = udp + udpHeader;
   if (header.control) {
-    if (!events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length})) counters_.add(Counter::dropEventRingFull);
+    if (!events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length}))
+      counters_.add(Counter::dropEventRingFull);
     return;
   }
   // Only the peer's own sessions are looked at: whatever ids it writes, nothing of another peer is reached.
@@ -220,7 +226,8 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
     if (!events_.dhcp(session.id, {packet.data, packet.length})) counters_.add(Counter::dropEventRingFull);
     return;
   }
-  if (clampMss(packet, Outbound::innerMtu(*pair.route.get(), session, *configuration), false)) counters_.add(Counter::mssClamped);
+  if (clampMss(packet, Outbound::innerMtu(*pair.route.get(), session, *configuration), false))
+    counters_.add(Counter::mssClamped);
   tun_.add(packet);
 }
 

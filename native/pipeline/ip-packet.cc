@@ -56,12 +56,9 @@ bool parseV6(const uint8_t* data, size_t available, IpPacket& packet) {
 bool parseIp(const uint8_t* data, size_t available, IpPacket& packet) {
   if (available == 0) return false;
   switch (data[0] >> 4) {
-    case 4:
-      return parseV4(data, available, packet);
-    case 6:
-      return parseV6(data, available, packet);
-    default:
-      return false;
+    case 4: return parseV4(data, available, packet);
+    case 6: return parseV6(data, available, packet);
+    default: return false;
   }
 }
 

@@ -24,14 +24,22 @@ constexpr uint32_t leastMtu6 = 1280;
 
 }  // namespace
 
-Outbound::Outbound(Context& context, esp::Worker& worker, const Sockets& sockets, Events& events, Counters& counters, PacketSink& tun)
-    : context_(context), worker_(worker), sockets_(sockets), events_(events), counters_(counters), tun_(tun), arena_(new uint8_t[mostRuns * runRoom]),
+Outbound::Outbound(Context& context, esp::Worker& worker, const Sockets& sockets, Events& events, Counters& counters,
+                   PacketSink& tun)
+    : context_(context),
+      worker_(worker),
+      sockets_(sockets),
+      events_(events),
+      counters_(counters),
+      tun_(tun),
+      arena_(new uint8_t[mostRuns * runRoom]),
       scratch_(new uint8_t[65536]) {
   outgoing_.reserve(mostPackets);
 }
 
 uint32_t Outbound::innerMtu(const Route& route, const Session& session, const SessionConfiguration& configuration) {
-  const auto headers = static_cast<uint32_t>(udpHeader + l2tpDataHeaderLength(session.sequencing) + pppIpHeaderLength(configuration.acfc, configuration.pfc));
+  const auto headers = static_cast<uint32_t>(udpHeader + l2tpDataHeaderLength(session.sequencing) +
+                                             pppIpHeaderLength(configuration.acfc, configuration.pfc));
   const uint32_t fits = route.largestPayload > headers ? route.largestPayload - headers : 0;
   return std::min(configuration.mtu, fits);
 }
@@ -76,8 +84,10 @@ void Outbound::refuse(Session& session, const IpPacket& packet, uint32_t mtu) {
   tun_.write(pieces, 2);
 }
 
-void Outbound::sendSegments(Pair& pair, const Route& route, Session& session, const SessionConfiguration& configuration, const Segments& segments, uint32_t mtu) {
-  const Headers headers = headersOf(session, segments.packet().version == 4 ? pppIpv4 : pppIpv6, configuration.acfc, configuration.pfc);
+void Outbound::sendSegments(Pair& pair, const Route& route, Session& session, const SessionConfiguration& configuration,
+                            const Segments& segments, uint32_t mtu) {
+  const Headers headers =
+      headersOf(session, segments.packet().version == 4 ? pppIpv4 : pppIpv6, configuration.acfc, configuration.pfc);
   const bool checksum = !route.path.remote.address.isV4();
   uint32_t packets = 0;
   uint64_t octets = 0;
@@ -98,7 +108,8 @@ void Outbound::sendSegments(Pair& pair, const Route& route, Session& session, co
   session.counters.octetsOut.fetch_add(octets, std::memory_order_relaxed);
 }
 
-uint32_t Outbound::sendFragments(Pair& pair, const Route& route, Session& session, const Headers& headers, const Segments& segments, uint32_t index, uint32_t mtu) {
+uint32_t Outbound::sendFragments(Pair& pair, const Route& route, Session& session, const Headers& headers,
+                                 const Segments& segments, uint32_t index, uint32_t mtu) {
   IpPacket whole;
   if (!parseIp(scratch_.get(), segments.write(scratch_.get(), index), whole)) return 0;
   counters_.add(Counter::fragmented);
@@ -122,7 +133,8 @@ Outbound::Headers Outbound::headersOf(Session& session, uint16_t protocol, bool 
   store16(headers.octets + 2, session.remote.port);
   std::memset(headers.octets + 4, 0, 4);
   headers.length = udpHeader;
-  headers.length += static_cast<uint32_t>(writeL2tpDataHeader(headers.octets + udpHeader, session.remote.tunnel, session.remote.session, session.sequencing, 0));
+  headers.length += static_cast<uint32_t>(writeL2tpDataHeader(headers.octets + udpHeader, session.remote.tunnel,
+                                                              session.remote.session, session.sequencing, 0));
   headers.length += static_cast<uint32_t>(writePppHeader(headers.octets + headers.length, protocol, acfc, pfc));
   return headers;
 }
@@ -143,7 +155,9 @@ void Outbound::finishUdp(const Pair& pair, const Route& route, uint8_t* udp, uin
   if (!checksum) return;
   const Address& ours = pair.natOa ? pair.natOa->first : route.path.local.address;
   const Address& peers = pair.natOa ? pair.natOa->second : route.path.remote.address;
-  const uint64_t sum = static_cast<uint64_t>(checksumPseudo(ours.octets.data(), peers.octets.data(), ours.length, protocolUdp, length)) + checksumSum(udp, length);
+  const uint64_t sum =
+      static_cast<uint64_t>(checksumPseudo(ours.octets.data(), peers.octets.data(), ours.length, protocolUdp, length)) +
+      checksumSum(udp, length);
   store16(udp + 6, checksumFieldUdp(sum));
 }
 
@@ -173,11 +187,13 @@ bool Outbound::ppp(Session& session, uint16_t protocol, std::span<const uint8_t>
   }
   const Route& route = *pair->route.get();
   const SessionConfiguration* configuration = session.configuration.get();
-  const Headers headers = headersOf(session, protocol, configuration != nullptr && configuration->acfc, configuration != nullptr && configuration->pfc);
+  const Headers headers = headersOf(session, protocol, configuration != nullptr && configuration->acfc,
+                                    configuration != nullptr && configuration->pfc);
   uint8_t* udp = begin(*pair, route, session, headers, static_cast<uint32_t>(payload.size()));
   if (udp == nullptr) return false;
   if (!payload.empty()) std::memcpy(udp + headers.length, payload.data(), payload.size());
-  finishUdp(*pair, route, udp, static_cast<uint32_t>(headers.length + payload.size()), !route.path.remote.address.isV4());
+  finishUdp(*pair, route, udp, static_cast<uint32_t>(headers.length + payload.size()),
+            !route.path.remote.address.isV4());
   return true;
 }
 
@@ -192,7 +208,8 @@ uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload) {
   Run* run = runFor(pair, route, sealed);
   uint8_t* place = run->base + run->used + pair.outbound->headRoom();
   runOf_[packetCount_] = static_cast<uint8_t>(run - runs_.data());
-  packets_[packetCount_++] = {pair.outbound.get(), place, payload, protocolUdp, esp::SealResult::engineFailed, false, nullptr, 0};
+  packets_[packetCount_++] = {pair.outbound.get(),           place, payload, protocolUdp,
+                              esp::SealResult::engineFailed, false, nullptr, 0};
   run->used += sealed;
   run->packets += 1;
   // Only the last datagram of a run may be shorter.
@@ -206,7 +223,9 @@ Outbound::Run* Outbound::runFor(Pair& pair, const Route& route, uint32_t sealed)
     Run& run = runs_[i];
     if (run.pair != &pair) continue;
     // Only a pair's last run may grow, or its packets would overtake one another.
-    if (!run.closed && run.route == &route && sealed <= run.segment && run.packets < mostSegments && run.used + sealed <= mostRunOctets) return &run;
+    if (!run.closed && run.route == &route && sealed <= run.segment && run.packets < mostSegments &&
+        run.used + sealed <= mostRunOctets)
+      return &run;
     break;
   }
   if (runCount_ == mostRuns) flush();
@@ -232,7 +251,8 @@ void Outbound::flush() {
 void Outbound::lockPairs() {
   for (size_t i = 0; i < runCount_; i++) locked_[i] = runs_[i].pair;
   std::sort(locked_.begin(), locked_.begin() + static_cast<std::ptrdiff_t>(runCount_), std::less<>());
-  lockedCount_ = static_cast<size_t>(std::unique(locked_.begin(), locked_.begin() + static_cast<std::ptrdiff_t>(runCount_)) - locked_.begin());
+  lockedCount_ = static_cast<size_t>(
+      std::unique(locked_.begin(), locked_.begin() + static_cast<std::ptrdiff_t>(runCount_)) - locked_.begin());
   for (size_t i = 0; i < lockedCount_; i++) locked_[i]->sending.lock();
 }
 
@@ -245,7 +265,8 @@ void Outbound::checkResults() {
       counters_.add(packet.result == esp::SealResult::exhausted ? Counter::dropExhausted : Counter::dropEngine);
     }
     const bool owed = run.pair->lowOwed.load(std::memory_order_relaxed);
-    if (packet.sequenceLow || owed) run.pair->lowOwed.store(!events_.sequenceLow(run.pair->peer.id, run.pair->inboundSpi), std::memory_order_relaxed);
+    if (packet.sequenceLow || owed)
+      run.pair->lowOwed.store(!events_.sequenceLow(run.pair->peer.id, run.pair->inboundSpi), std::memory_order_relaxed);
   }
 }
 
@@ -256,7 +277,9 @@ void Outbound::send() {
 
 void Outbound::sendRun(const Run& run, size_t index) {
   const Path& path = run.route->path;
-  const auto& sockets = !run.pair->encapsulated ? sockets_.esp : path.local.port == context_.ikePort ? sockets_.ike : sockets_.natt;
+  const auto& sockets = !run.pair->encapsulated               ? sockets_.esp
+                        : path.local.port == context_.ikePort ? sockets_.ike
+                                                              : sockets_.natt;
   const os::Socket* socket = Sockets::serving(sockets, path.local.address);
   if (socket == nullptr) {
     counters_.add(Counter::dropSend, run.packets);
@@ -269,7 +292,8 @@ void Outbound::sendRun(const Run& run, size_t index) {
     return;
   }
   for (size_t i = 0; i < packetCount_; i++) {
-    if (runOf_[i] == index && packets_[i].result == esp::SealResult::ok) outgoing_.push_back({packets_[i].esp, packets_[i].espLength, 0, &path});
+    if (runOf_[i] == index && packets_[i].result == esp::SealResult::ok)
+      outgoing_.push_back({packets_[i].esp, packets_[i].espLength, 0, &path});
   }
 }
 

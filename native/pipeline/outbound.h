@@ -19,7 +19,8 @@ namespace gatehouse::pipeline {
 class Outbound {
  public:
   /// `sockets` are looked for there at each flush: the main thread borrows those of the first worker.
-  Outbound(Context& context, esp::Worker& worker, const Sockets& sockets, Events& events, Counters& counters, PacketSink& tun);
+  Outbound(Context& context, esp::Worker& worker, const Sockets& sockets, Events& events, Counters& counters,
+           PacketSink& tun);
 
   /// One read of the TUN. Its octets may be used again when this returns. May flush.
   void fromTun(const VirtioHeader& header, uint8_t* data, size_t length);
@@ -64,8 +65,10 @@ class Outbound {
   void finishUdp(const Pair& pair, const Route& route, uint8_t* udp, uint32_t length, bool checksum);
   static Headers headersOf(Session& session, uint16_t protocol, bool acfc, bool pfc);
   uint8_t* begin(Pair& pair, const Route& route, Session& session, const Headers& headers, uint32_t length);
-  void sendSegments(Pair& pair, const Route& route, Session& session, const SessionConfiguration& configuration, const Segments& segments, uint32_t mtu);
-  uint32_t sendFragments(Pair& pair, const Route& route, Session& session, const Headers& headers, const Segments& segments, uint32_t index, uint32_t mtu);
+  void sendSegments(Pair& pair, const Route& route, Session& session, const SessionConfiguration& configuration,
+                    const Segments& segments, uint32_t mtu);
+  uint32_t sendFragments(Pair& pair, const Route& route, Session& session, const Headers& headers,
+                         const Segments& segments, uint32_t index, uint32_t mtu);
   void refuse(Session& session, const IpPacket& packet, uint32_t mtu);
   void lockPairs();
   void checkResults();

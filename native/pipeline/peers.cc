@@ -9,7 +9,8 @@ bool SessionConfiguration::allowsSource(const IpPacket& packet) const {
   if (anySource) return true;
   const Address source = Address::from(packet.source(), packet.addressLength());
   if (address == source || linkLocal == source) return true;
-  return std::any_of(networks.begin(), networks.end(), [&](const Network& network) { return network.contains(source); });
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.contains(source); });
 }
 
 Session* Router::find(const Address& destination) const {
@@ -22,7 +23,9 @@ Session* Router::find(const Address& destination) const {
   return rest_.load(std::memory_order_acquire);
 }
 
-Session* Router::holder(const Network& network) const { return network.host() ? hosts_.find(network.address) : networks_.find(network); }
+Session* Router::holder(const Network& network) const {
+  return network.host() ? hosts_.find(network.address) : networks_.find(network);
+}
 
 bool Router::insert(const Network& network, Session& session) {
   if (network.host()) return hosts_.insert(network.address, &session);
@@ -57,7 +60,8 @@ namespace {
 
 std::vector<Network> destinations(const SessionConfiguration& configuration) {
   std::vector<Network> all = configuration.networks;
-  if (configuration.address) all.push_back({*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)});
+  if (configuration.address)
+    all.push_back({*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)});
   return all;
 }
 
@@ -66,7 +70,9 @@ std::vector<Network> destinations(const SessionConfiguration& configuration) {
 bool Router::add(Session& session, const SessionConfiguration& configuration) {
   const std::vector<Network> all = destinations(configuration);
   for (size_t i = 0; i < all.size(); i++) {
-    if (insert(all[i], session) || std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i), all[i]) != all.begin() + static_cast<std::ptrdiff_t>(i)) continue;
+    if (insert(all[i], session) || std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i), all[i]) !=
+                                       all.begin() + static_cast<std::ptrdiff_t>(i))
+      continue;
     while (i-- > 0) erase(all[i], session);
     return false;
   }
@@ -78,7 +84,8 @@ bool Router::add(Session& session, const SessionConfiguration& configuration) {
 
 void Router::remove(Session& session, const SessionConfiguration& configuration) {
   for (const Network& network : destinations(configuration)) erase(network, session);
-  if (configuration.linkLocal && hosts_.find(*configuration.linkLocal) == &session) hosts_.erase(*configuration.linkLocal);
+  if (configuration.linkLocal && hosts_.find(*configuration.linkLocal) == &session)
+    hosts_.erase(*configuration.linkLocal);
   Session* expected = &session;
   rest_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
 }

@@ -64,7 +64,8 @@ uint32_t Segments::writeWhole(uint8_t* to) const {
   }
   // checksumStart need not be even, but an upper-layer header behind IPv4 and IPv6 headers always is; the sum begins there anyway.
   std::memcpy(to, packet_.data, checksumStart_);
-  const uint32_t sum = checksumCopy(to + checksumStart_, packet_.data + checksumStart_, packet_.length - checksumStart_);
+  const uint32_t sum =
+      checksumCopy(to + checksumStart_, packet_.data + checksumStart_, packet_.length - checksumStart_);
   store16(to + checksumAt_, packet_.protocol == protocolUdp ? checksumFieldUdp(sum) : checksumField(sum));
   return packet_.length;
 }
@@ -94,9 +95,9 @@ uint32_t Segments::write(uint8_t* to, uint32_t index) const {
     store16(upper + 4, static_cast<uint16_t>(upperLength));
   }
   store16(to + checksumAt_, 0);
-  const uint64_t sum =
-      static_cast<uint64_t>(checksumPseudo(packet_.source(), packet_.destination(), packet_.addressLength(), packet_.protocol, upperLength)) +
-      checksumSum(upper, headers_ - packet_.headerLength) + payloadSum;
+  const uint64_t sum = static_cast<uint64_t>(checksumPseudo(packet_.source(), packet_.destination(),
+                                                            packet_.addressLength(), packet_.protocol, upperLength)) +
+                       checksumSum(upper, headers_ - packet_.headerLength) + payloadSum;
   store16(to + checksumAt_, tcp_ ? checksumField(sum) : checksumFieldUdp(sum));
   return total;
 }

@@ -15,7 +15,9 @@ constexpr uint32_t leastIpv6Mtu = 1280;
 bool mayAnswer4(const IpPacket& packet) {
   const uint8_t* destination = packet.destination();
   const uint8_t* source = packet.source();
-  if (packet.laterFragment || (destination[0] & 0xF0) == 0xE0 || destination[0] == 0xFF || load32(source) == 0 || (source[0] & 0xF0) == 0xE0) return false;
+  if (packet.laterFragment || (destination[0] & 0xF0) == 0xE0 || destination[0] == 0xFF || load32(source) == 0 ||
+      (source[0] & 0xF0) == 0xE0)
+    return false;
   if (packet.protocol != protocolIcmp) return true;
   // Echo, timestamp, information and mask are queries; the rest are errors.
   if (packet.upperLength() < 1) return false;
@@ -56,7 +58,8 @@ size_t write6(uint8_t* to, const IpPacket& packet, uint32_t mtu) {
   to[40] = 2;  // packet too big
   store32(to + 44, std::max(mtu, leastIpv6Mtu));
   std::memcpy(to + 48, packet.data, quoted);
-  store16(to + 42, checksumField(checksumPseudo(to + 8, to + 24, 16, protocolIcmp6, upper) + checksumSum(to + 40, upper)));
+  store16(to + 42,
+          checksumField(checksumPseudo(to + 8, to + 24, 16, protocolIcmp6, upper) + checksumSum(to + 40, upper)));
   return 48 + quoted;
 }
 

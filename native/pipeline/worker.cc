@@ -50,7 +50,8 @@ Worker::Worker(Context& context, Sockets sockets, uint32_t queue)
   watch(kick_.get(), tagOf(Source::kick));
   watch(tunDescriptor_, tagOf(Source::tun));
   // The IKE port is received by the first worker only; the others have copies of its descriptors' numbers nowhere.
-  for (size_t i = 0; i < sockets_.ike.size() && queue == 0; i++) watch(sockets_.ike[i].descriptor(), tagOf(Source::ike, i));
+  for (size_t i = 0; i < sockets_.ike.size() && queue == 0; i++)
+    watch(sockets_.ike[i].descriptor(), tagOf(Source::ike, i));
   for (size_t i = 0; i < sockets_.natt.size(); i++) watch(sockets_.natt[i].descriptor(), tagOf(Source::natt, i));
   for (size_t i = 0; i < sockets_.esp.size(); i++) watch(sockets_.esp[i].descriptor(), tagOf(Source::esp, i));
 }
@@ -59,7 +60,8 @@ void Worker::watch(int descriptor, uint64_t tag) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = tag;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) throw os::OpenError(errno, "an event queue", "cannot add to");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
+    throw os::OpenError(errno, "an event queue", "cannot add to");
 }
 
 void Worker::start() {
@@ -109,8 +111,12 @@ void Worker::run() {
 void Worker::receive(uint64_t tag, uint64_t now) {
   const auto source = static_cast<Source>(tag >> 32);
   const size_t index = tag & 0xFFFFFFFF;
-  const os::Socket& socket = source == Source::ike ? sockets_.ike[index] : source == Source::natt ? sockets_.natt[index] : sockets_.esp[index];
-  const Arrival arrival = source == Source::ike ? Arrival::ikePort : source == Source::natt ? Arrival::nattPort : Arrival::protocol50;
+  const os::Socket& socket = source == Source::ike    ? sockets_.ike[index]
+                             : source == Source::natt ? sockets_.natt[index]
+                                                      : sockets_.esp[index];
+  const Arrival arrival = source == Source::ike    ? Arrival::ikePort
+                          : source == Source::natt ? Arrival::nattPort
+                                                   : Arrival::protocol50;
   const unsigned count = batch_.receive(socket);
   for (unsigned i = 0; i < count; i++) inbound_.datagram(batch_[i], arrival, now);
   inbound_.finish();

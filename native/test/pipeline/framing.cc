@@ -35,7 +35,9 @@ Octets message(uint16_t flags, uint16_t pad) {
 
 TEST("l2tp: every combination of T, L, S, O and P is understood") {
   for (uint32_t bits = 0; bits < 32; bits++) {
-    const uint16_t flags = static_cast<uint16_t>((bits & 1 ? 0x8000 : 0) | (bits & 2 ? 0x4000 : 0) | (bits & 4 ? 0x0800 : 0) | (bits & 8 ? 0x0200 : 0) | (bits & 16 ? 0x0100 : 0));
+    const uint16_t flags =
+        static_cast<uint16_t>((bits & 1 ? 0x8000 : 0) | (bits & 2 ? 0x4000 : 0) | (bits & 4 ? 0x0800 : 0) |
+                              (bits & 8 ? 0x0200 : 0) | (bits & 16 ? 0x0100 : 0));
     for (const uint16_t pad : std::initializer_list<uint16_t>{0, 1, 7}) {
       const Octets octets = message(flags, pad);
       L2tpHeader header;
@@ -45,7 +47,8 @@ TEST("l2tp: every combination of T, L, S, O and P is understood") {
       CHECK_EQUAL(header.session, 0x5678);
       CHECK_EQUAL(header.sequenced, (flags & 0x0800) != 0);
       CHECK_EQUAL(header.ns, (flags & 0x0800) != 0 ? 0x00AA : 0);
-      CHECK_EQUAL(Octets(octets.begin() + header.headerLength, octets.begin() + header.length), Octets({1, 2, 3, 4, 5}));
+      CHECK_EQUAL(Octets(octets.begin() + header.headerLength, octets.begin() + header.length),
+                  Octets({1, 2, 3, 4, 5}));
     }
   }
 }

@@ -39,9 +39,11 @@ TEST("ip: IPv6 extension headers are walked to the upper layer") {
 
 TEST("mss: a SYN that asks for more gets what fits, whatever stands before the option, and its checksum stays right") {
   for (const int version : {4, 6}) {
-    for (const char* options : {"020405b4", "0101020405b40000", "01020405b4000000", "0402080a0000000000000000020405b4"}) {
+    for (const char* options :
+         {"020405b4", "0101020405b40000", "01020405b4000000", "0402080a0000000000000000020405b4"}) {
       for (const int flags : {0x02, 0x12}) {
-        Octets packet = tcpPacket({.version = version, .flags = static_cast<uint8_t>(flags), .options = fromHex(options), .payload = {}});
+        Octets packet = tcpPacket(
+            {.version = version, .flags = static_cast<uint8_t>(flags), .options = fromHex(options), .payload = {}});
         CHECK(clampMss(parsed(packet), 1300, false));
         CHECK(checksumsRight(packet));
         const std::string text = toHex(packet);
@@ -53,9 +55,12 @@ TEST("mss: a SYN that asks for more gets what fits, whatever stands before the o
 }
 
 TEST("mss: what isn't a SYN, asks for less or has no option stays as it is") {
-  for (const TcpSpec& spec : {TcpSpec{.flags = 0x10, .options = fromHex("020405b4"), .payload = {}}, TcpSpec{.flags = 0x02, .options = fromHex("02040200"), .payload = {}},
-                              TcpSpec{.flags = 0x02, .options = fromHex("01010000"), .payload = {}}, TcpSpec{.flags = 0x02, .options = {}, .payload = {}},
-                              TcpSpec{.flags = 0x02, .options = fromHex("01020101"), .payload = {}}, TcpSpec{.flags = 0x02, .options = fromHex("02ff05b4"), .payload = {}}}) {
+  for (const TcpSpec& spec : {TcpSpec{.flags = 0x10, .options = fromHex("020405b4"), .payload = {}},
+                              TcpSpec{.flags = 0x02, .options = fromHex("02040200"), .payload = {}},
+                              TcpSpec{.flags = 0x02, .options = fromHex("01010000"), .payload = {}},
+                              TcpSpec{.flags = 0x02, .options = {}, .payload = {}},
+                              TcpSpec{.flags = 0x02, .options = fromHex("01020101"), .payload = {}},
+                              TcpSpec{.flags = 0x02, .options = fromHex("02ff05b4"), .payload = {}}}) {
     Octets packet = tcpPacket(spec);
     const Octets before = packet;
     CHECK(!clampMss(parsed(packet), 1300, false));
@@ -99,7 +104,7 @@ TEST("too big: IPv6 gets packet too big, never with less than 1,280") {
 
 TEST("too big: no answer to ICMP errors, later fragments and multicast; to an echo request there is one") {
   uint8_t answer[tooBigRoom];
-  Octets unreachable = ipPacket(4, protocolIcmp, fromHex("0301000000000000") , 2);
+  Octets unreachable = ipPacket(4, protocolIcmp, fromHex("0301000000000000"), 2);
   CHECK_EQUAL(writeTooBig(answer, parsed(unreachable), 1300), size_t{0});
   Octets echo = ipPacket(4, protocolIcmp, fromHex("0800000000000000"), 2);
   CHECK(writeTooBig(answer, parsed(echo), 1300) != 0);

@@ -30,7 +30,8 @@ inline Octets sequenceOf(size_t length, uint8_t first = 0) {
 }
 
 /// An IP header of either family in front of `upper`, from 10.0.0.2 or fd00::2 to 10.0.0.1 or fd00::1; the upper layer's checksum is put at `checksumAt`.
-inline Octets ipPacket(int version, uint8_t protocol, Octets upper, size_t checksumAt, uint16_t id = 1, bool dontFragment = true) {
+inline Octets ipPacket(int version, uint8_t protocol, Octets upper, size_t checksumAt, uint16_t id = 1,
+                       bool dontFragment = true) {
   using namespace pipeline;
   const size_t header = version == 4 ? 20 : 40;
   Octets packet(header + upper.size());
@@ -59,7 +60,9 @@ inline Octets ipPacket(int version, uint8_t protocol, Octets upper, size_t check
   const uint8_t* source = ip + (version == 4 ? 12 : 8);
   uint8_t* field = ip + header + checksumAt;
   store16(field, 0);
-  const uint64_t sum = static_cast<uint64_t>(checksumPseudo(source, source + addresses, addresses, protocol, static_cast<uint32_t>(upper.size()))) + checksumSum(ip + header, upper.size());
+  const uint64_t sum = static_cast<uint64_t>(checksumPseudo(source, source + addresses, addresses, protocol,
+                                                            static_cast<uint32_t>(upper.size()))) +
+                       checksumSum(ip + header, upper.size());
   store16(field, protocol == protocolUdp ? checksumFieldUdp(sum) : checksumField(sum));
   return packet;
 }
@@ -101,7 +104,8 @@ inline bool checksumsRight(const Octets& packet) {
   const IpPacket ip = parsed(packet);
   if (ip.version == 4 && checksumFold(checksumSum(packet.data(), ip.headerLength)) != 0xFFFF) return false;
   if (ip.fragment) return true;
-  return checksumFold(static_cast<uint64_t>(checksumPseudo(ip.source(), ip.destination(), ip.addressLength(), ip.protocol, ip.upperLength())) +
+  return checksumFold(static_cast<uint64_t>(checksumPseudo(ip.source(), ip.destination(), ip.addressLength(),
+                                                           ip.protocol, ip.upperLength())) +
                       checksumSum(ip.upper(), ip.upperLength())) == 0xFFFF;
 }
 

@@ -25,8 +25,9 @@ Super superOf(Octets packet, uint16_t size) {
   super.header.gsoSize = size;
   super.header.checksumStart = ip.headerLength;
   super.header.checksumOffset = tcp ? 16 : 6;
-  store16(&packet[static_cast<size_t>(ip.headerLength) + super.header.checksumOffset],
-          checksumFold(checksumPseudo(ip.source(), ip.destination(), ip.addressLength(), ip.protocol, ip.upperLength())));
+  store16(
+      &packet[static_cast<size_t>(ip.headerLength) + super.header.checksumOffset],
+      checksumFold(checksumPseudo(ip.source(), ip.destination(), ip.addressLength(), ip.protocol, ip.upperLength())));
   super.packet = std::move(packet);
   return super;
 }
@@ -68,7 +69,13 @@ std::vector<Super> coalesced(const std::vector<Octets>& packets) {
 
 TEST("segment: TCP is cut with right numbers, flags and checksums") {
   for (const int version : {4, 6}) {
-    Super super = superOf(tcpPacket({.version = version, .sequence = 0xFFFFFF00, .flags = 0x99, .options = fromHex("0101080a0000000100000002"), .payload = sequenceOf(3001), .id = 0xFFFF}), 1000);
+    Super super = superOf(tcpPacket({.version = version,
+                                     .sequence = 0xFFFFFF00,
+                                     .flags = 0x99,
+                                     .options = fromHex("0101080a0000000100000002"),
+                                     .payload = sequenceOf(3001),
+                                     .id = 0xFFFF}),
+                          1000);
     const std::vector<Octets> all = cut(super);
     CHECK_EQUAL(all.size(), size_t{4});
     for (size_t i = 0; i < all.size(); i++) {
@@ -121,7 +128,11 @@ TEST("segment: headers that contradict the packet are refused") {
   refused([](Super& s) { s.header.checksumStart = 0; });
   refused([](Super& s) { s.header.checksumStart = 60000; });
   refused([](Super& s) { s.header.checksumOffset = 60000; });
-  refused([](Super& s) { s.packet[32] = 0xF0; s.packet.resize(50); store16(&s.packet[2], 50); });
+  refused([](Super& s) {
+    s.packet[32] = 0xF0;
+    s.packet.resize(50);
+    store16(&s.packet[2], 50);
+  });
   refused([](Super& s) { s.packet[32] = 0x10; });
   refused([](Super& s) { s.packet.resize(100); });
   refused([](Super& s) { s.packet[6] = 0x20; });
@@ -210,7 +221,8 @@ TEST("coalesce: many flows, random orders of arrival: each flow's octets come ou
   std::mt19937 random(1);
   for (int round = 0; round < 50; round++) {
     std::vector<TcpSpec> flows(12);
-    for (size_t i = 0; i < flows.size(); i++) flows[i] = {.version = i % 2 == 0 ? 4 : 6, .sourcePort = static_cast<uint16_t>(1000 + i), .payload = {}};
+    for (size_t i = 0; i < flows.size(); i++)
+      flows[i] = {.version = i % 2 == 0 ? 4 : 6, .sourcePort = static_cast<uint16_t>(1000 + i), .payload = {}};
     std::vector<Octets> all;
     for (int i = 0; i < 200; i++) {
       TcpSpec& flow = flows[random() % flows.size()];
@@ -220,7 +232,8 @@ TEST("coalesce: many flows, random orders of arrival: each flow's octets come ou
     }
     std::vector<uint32_t> expected(flows.size(), 1000);
     for (Super& super : coalesced(all)) {
-      for (const Octets& one : super.header.gsoType == virtioGsoNone ? std::vector<Octets>(1, super.packet) : cut(super)) {
+      for (const Octets& one :
+           super.header.gsoType == virtioGsoNone ? std::vector<Octets>(1, super.packet) : cut(super)) {
         const IpPacket ip = parsed(one);
         CHECK(checksumsRight(one));
         uint32_t& sequence = expected[load16(ip.upper()) - 1000U];

@@ -145,17 +145,31 @@ class List {
     octets.insert(octets.end(), more.begin(), more.end());
     return *this;
   }
-  List& shortText(const std::string& text) { return u8(static_cast<uint32_t>(text.size())).put(Octets(text.begin(), text.end())); }
+  List& shortText(const std::string& text) {
+    return u8(static_cast<uint32_t>(text.size())).put(Octets(text.begin(), text.end()));
+  }
   List& path() { return put(fromHex("047f0000011194 047f0000021194")); }
   List& addPeer(uint32_t peer) { return u8(1).u32(peer); }
   List& removePeer(uint32_t peer) { return u8(2).u32(peer); }
-  List& sa(uint32_t spi, size_t keyLength = 20) { return u32(spi).shortText("aes128gcm16").shortText("").u8(0).u8(static_cast<uint32_t>(keyLength)).put(Octets(keyLength, 1)).u8(0); }
+  List& sa(uint32_t spi, size_t keyLength = 20) {
+    return u32(spi)
+        .shortText("aes128gcm16")
+        .shortText("")
+        .u8(0)
+        .u8(static_cast<uint32_t>(keyLength))
+        .put(Octets(keyLength, 1))
+        .u8(0);
+  }
   List& addPair(uint32_t peer, uint32_t spi, size_t keyLength = 20, uint32_t window = 64) {
     return u8(3).u32(peer).path().u8(1).u8(1).u16(window).u8(0).sa(spi).sa(spi + 1, keyLength);
   }
   List& removePair(uint32_t peer, uint32_t spi) { return u8(5).u32(peer).u32(spi); }
-  List& addSession(uint32_t session, uint32_t peer, uint32_t tunnel = 1) { return u8(7).u32(session).u32(peer).u16(tunnel).u16(2).u16(1701).u16(3).u16(4).u16(1701).u8(0); }
-  List& configure(uint32_t session, uint32_t address) { return u8(8).u32(session).u8(0).u8(0).u8(0).u16(1400).u8(4).u32(address).u16(0).u8(0); }
+  List& addSession(uint32_t session, uint32_t peer, uint32_t tunnel = 1) {
+    return u8(7).u32(session).u32(peer).u16(tunnel).u16(2).u16(1701).u16(3).u16(4).u16(1701).u8(0);
+  }
+  List& configure(uint32_t session, uint32_t address) {
+    return u8(8).u32(session).u8(0).u8(0).u8(0).u16(1400).u8(4).u32(address).u16(0).u8(0);
+  }
   List& removeSession(uint32_t session) { return u8(9).u32(session); }
   Octets octets;
 };
@@ -173,7 +187,8 @@ struct Tables {
 
 TEST("changes: a list is in force as a whole") {
   Tables tables;
-  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)), std::string());
+  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)),
+              std::string());
   CHECK(tables.context.inbound.find(1000) != nullptr);
   CHECK(tables.context.router.find(v4(0x0A000005)) == tables.control.session(7));
   CHECK_EQUAL(tables.control.peer(1)->active.load()->inboundSpi, 1000U);
@@ -185,7 +200,8 @@ TEST("changes: a list is in force as a whole") {
 
 TEST("changes: one that fails leaves nothing of its list, and says why by a stable code") {
   Tables tables;
-  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)), std::string());
+  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)),
+              std::string());
   const std::pair<List, std::string> wrong[] = {
       {List().addPeer(2).addPeer(2), "peer-exists"},
       {List().addPeer(2).addPair(3, 2000), "no-such-peer"},
@@ -217,8 +233,12 @@ TEST("changes: one that fails leaves nothing of its list, and says why by a stab
 
 TEST("changes: what an earlier change of the list frees, a later one may take") {
   Tables tables;
-  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)), std::string());
-  CHECK_EQUAL(tables.apply(List().addPeer(2).removePair(1, 1000).addPair(2, 1000).removeSession(7).addSession(8, 2).configure(8, 0x0A000005)), std::string());
+  CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005)),
+              std::string());
+  CHECK_EQUAL(
+      tables.apply(List().addPeer(2).removePair(1, 1000).addPair(2, 1000).removeSession(7).addSession(8, 2).configure(
+          8, 0x0A000005)),
+      std::string());
   CHECK_EQUAL(static_cast<Pair*>(tables.context.inbound.find(1000)->owner())->peer.id, 2U);
   CHECK(tables.context.router.find(v4(0x0A000005)) == tables.control.session(8));
   CHECK(tables.control.peer(1)->active.load() == nullptr);
@@ -244,8 +264,10 @@ TEST("changes: a broken list of any length is refused") {
     cut.octets.assign(whole.octets.begin(), whole.octets.begin() + static_cast<std::ptrdiff_t>(length));
     const std::string code = tables.apply(cut);
     // At the ends of changes it is a shorter list.
-    if (code.empty()) CHECK_EQUAL(tables.apply(List().removePeer(1)), std::string());
-    else CHECK_EQUAL(code, std::string("bad-list"));
+    if (code.empty())
+      CHECK_EQUAL(tables.apply(List().removePeer(1)), std::string());
+    else
+      CHECK_EQUAL(code, std::string("bad-list"));
   }
 }
 

@@ -90,7 +90,8 @@ Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool c
   const uint32_t ids[2] = {11, 12};
   for (const uint32_t id : {ids[client ? 0 : 1], ids[client ? 1 : 0]}) u16(id), u16(id + 100), u16(1701);
   u8(spec.sequencing);
-  u8(8), u32(1), u8(spec.compressed), u8(spec.compressed), u8(client), u16(1400), u8(4), u32(client ? 0x0A630001 : 0x0A630002), u16(0), u8(0);
+  u8(8), u32(1), u8(spec.compressed), u8(spec.compressed), u8(client), u16(1400), u8(4),
+      u32(client ? 0x0A630001 : 0x0A630002), u16(0), u8(0);
   return octets;
 }
 
@@ -145,7 +146,9 @@ size_t sendDatagrams(const char* address, uint16_t port, size_t count) {
   const sockaddr_in name = nameOf(address, port);
   const Octets datagram = sequenceOf(1000);
   size_t sent = 0;
-  for (size_t i = 0; i < count; i++) sent += sendto(file.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) > 0;
+  for (size_t i = 0; i < count; i++)
+    sent += sendto(file.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name),
+                   sizeof name) > 0;
   return sent;
 }
 
@@ -196,9 +199,11 @@ void exchange(const Spec& spec) {
   DataPlane client(options, [] {});
   CHECK(!gateway.apply(list(spec, gateway, client, false)));
   CHECK(!client.apply(list(spec, client, gateway, true)));
-  for (const auto& [side, address] : {std::pair(&gatewaySide, "10.99.0.1/24"), std::pair(&clientSide, "10.99.0.2/24")}) {
+  for (const auto& [side, address] :
+       {std::pair(&gatewaySide, "10.99.0.1/24"), std::pair(&clientSide, "10.99.0.2/24")}) {
     const std::string& name = side->name();
-    CHECK(run("ip link set " + name + " netns " + name + " && ip -n " + name + " addr add " + address + " dev " + name + " && ip -n " + name + " link set " + name + " up"));
+    CHECK(run("ip link set " + name + " netns " + name + " && ip -n " + name + " addr add " + address + " dev " + name +
+              " && ip -n " + name + " link set " + name + " up"));
   }
   const size_t size = 4 * 1000 * 1000;
   transfer(clientSide, gatewaySide, "10.99.0.1", size);
@@ -207,7 +212,8 @@ void exchange(const Spec& spec) {
   bool more = false;
   CHECK(gateway.drain(events, more) != 0);
   CHECK(!gateway.activity().empty());
-  for (const char* name : {"dropForged", "dropReplayed", "dropMalformed", "dropInner", "dropNotL2tp", "dropStray", "dropEngine", "dropEncapsulation"}) {
+  for (const char* name : {"dropForged", "dropReplayed", "dropMalformed", "dropInner", "dropNotL2tp", "dropStray",
+                           "dropEngine", "dropEncapsulation"}) {
     CHECK_EQUAL(counted(gateway, name), 0U);
     CHECK_EQUAL(counted(client, name), 0U);
   }
@@ -220,9 +226,15 @@ void exchange(const Spec& spec) {
 }
 
 TEST("two planes: AES-GCM, one worker") { exchange({.cipher = "aes128gcm16", .hash = ""}); }
-TEST("two planes: AES-CBC with SHA1 over protocol 50") { exchange({.cipher = "aes256", .hash = "sha1", .encapsulated = false}); }
-TEST("two planes: several workers, numbered and compressed") { exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true}); }
-TEST("two planes: several workers over protocol 50") { exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2}); }
+TEST("two planes: AES-CBC with SHA1 over protocol 50") {
+  exchange({.cipher = "aes256", .hash = "sha1", .encapsulated = false});
+}
+TEST("two planes: several workers, numbered and compressed") {
+  exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true});
+}
+TEST("two planes: several workers over protocol 50") {
+  exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2});
+}
 TEST("two planes: over IPv6") { exchange({.cipher = "aes256", .hash = "sha1", .workers = 2, .ipv6 = true}); }
 TEST("two planes: a kernel without offloads") { exchange({.cipher = "aes256", .hash = "sha1", .offloads = false}); }
 TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine = "openssl"}); }

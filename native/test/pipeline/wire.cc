@@ -24,7 +24,12 @@ const Octets integrityKey = sequenceOf(20, 5);
 /// The far end: a socket and SAs with which it seals and opens.
 class Wire {
  public:
-  Wire() : engine_(crypto::makeEngine("openssl")), worker_(*engine_), table_(epochs_), reader_(epochs_), socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  Wire()
+      : engine_(crypto::makeEngine("openssl")),
+        worker_(*engine_),
+        table_(epochs_),
+        reader_(epochs_),
+        socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in name{};
     name.sin_family = AF_INET;
     name.sin_addr.s_addr = htonl(0x7F000002);
@@ -44,15 +49,38 @@ class Wire {
   void addPeer(uint32_t peer, uint32_t spi, bool natOa, bool compressed) {
     List list;
     list.u8(1).u32(peer);
-    list.u8(3).u32(peer).u8(4).u32(0x7F000001).u16(plane->nattPort()).u8(4).u32(0x7F000002).u16(port).u8(1).u8(1).u16(64).u8(natOa);
+    list.u8(3)
+        .u32(peer)
+        .u8(4)
+        .u32(0x7F000001)
+        .u16(plane->nattPort())
+        .u8(4)
+        .u32(0x7F000002)
+        .u16(port)
+        .u8(1)
+        .u8(1)
+        .u16(64)
+        .u8(natOa);
     if (natOa) list.u8(4).u32(0xC6336401).u8(4).u32(0xC0A80002);
-    for (const uint32_t one : {spi, spi + 1}) list.u32(one).shortText("null").shortText("sha1").u8(0).u8(0).u8(20).put(integrityKey);
-    list.u8(7).u32(peer).u32(peer).u16(0x0A00 + peer).u16(0x0B00 + peer).u16(1701).u16(0x0C00 + peer).u16(0x0D00 + peer).u16(51000).u8(0);
+    for (const uint32_t one : {spi, spi + 1})
+      list.u32(one).shortText("null").shortText("sha1").u8(0).u8(0).u8(20).put(integrityKey);
+    list.u8(7)
+        .u32(peer)
+        .u32(peer)
+        .u16(0x0A00 + peer)
+        .u16(0x0B00 + peer)
+        .u16(1701)
+        .u16(0x0C00 + peer)
+        .u16(0x0D00 + peer)
+        .u16(51000)
+        .u8(0);
     list.u8(8).u32(peer).u8(compressed).u8(compressed).u8(0).u16(1400).u8(4).u32(0x0A000000 + peer).u16(0).u8(0);
     CHECK(!plane->apply(list.octets));
     const auto transform = crypto::transformFromNames("null", "sha1", false);
-    outbound_[peer] = std::make_unique<esp::OutboundSa>(spi, engine_->expand(*transform, crypto::Direction::seal, {}, integrityKey));
-    auto inbound = std::make_unique<esp::InboundSa>(spi + 1, engine_->expand(*transform, crypto::Direction::open, {}, integrityKey));
+    outbound_[peer] =
+        std::make_unique<esp::OutboundSa>(spi, engine_->expand(*transform, crypto::Direction::seal, {}, integrityKey));
+    auto inbound = std::make_unique<esp::InboundSa>(
+        spi + 1, engine_->expand(*transform, crypto::Direction::open, {}, integrityKey));
     CHECK(table_.add(inbound));
   }
 
@@ -60,7 +88,10 @@ class Wire {
   void send(uint32_t peer, const Octets& payload, uint8_t nextHeader = 17) {
     Octets octets(64 + payload.size() + 64);
     std::memcpy(&octets[64], payload.data(), payload.size());
-    esp::OutboundPacket packet{.sa = outbound_[peer].get(), .payload = &octets[64], .length = static_cast<uint32_t>(payload.size()), .nextHeader = nextHeader};
+    esp::OutboundPacket packet{.sa = outbound_[peer].get(),
+                               .payload = &octets[64],
+                               .length = static_cast<uint32_t>(payload.size()),
+                               .nextHeader = nextHeader};
     worker_.seal({&packet, 1});
     sendRaw({packet.esp, packet.esp + packet.espLength});
   }
@@ -70,7 +101,8 @@ class Wire {
     name.sin_family = AF_INET;
     name.sin_port = htons(plane->nattPort());
     name.sin_addr.s_addr = htonl(0x7F000001);
-    CHECK(sendto(socket_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) >= 0);
+    CHECK(sendto(socket_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name),
+                 sizeof name) >= 0);
   }
 
   /// The payload of the next ESP packet that the data plane sends; empty if none comes.
@@ -123,7 +155,9 @@ class Wire {
       octets.insert(octets.end(), more.begin(), more.end());
       return *this;
     }
-    List& shortText(const std::string& text) { return u8(static_cast<uint32_t>(text.size())).put(Octets(text.begin(), text.end())); }
+    List& shortText(const std::string& text) {
+      return u8(static_cast<uint32_t>(text.size())).put(Octets(text.begin(), text.end()));
+    }
     Octets octets;
   };
 
@@ -153,7 +187,9 @@ Octets udp(const std::string& hex, uint16_t extra = 0) {
   return octets;
 }
 
-TEST("wire: control messages go out with a checksum over the addresses that the peer sees (RFC 2661 §8.1, RFC 3947 §5.2)") {
+TEST(
+    "wire: control messages go out with a checksum over the addresses that the peer sees (RFC 2661 §8.1, RFC 3947 "
+    "§5.2)") {
   if (!possible()) return;
   for (const bool natOa : {false, true}) {
     Wire wire;
@@ -163,7 +199,9 @@ TEST("wire: control messages go out with a checksum over the addresses that the 
     CHECK_EQUAL(toHex(payload.data(), 6), std::string("06a5c738001c"));
     CHECK_EQUAL(toHex(&payload[8], payload.size() - 8), std::string("c802001400000000000000008008000000000001"));
     const Octets addresses = natOa ? fromHex("c6336401c0a80002") : fromHex("7f0000017f000002");
-    CHECK_EQUAL(checksumFold(static_cast<uint64_t>(checksumPseudo(addresses.data(), &addresses[4], 4, 17, 28)) + checksumSum(payload.data(), payload.size())), 0xFFFF);
+    CHECK_EQUAL(checksumFold(static_cast<uint64_t>(checksumPseudo(addresses.data(), &addresses[4], 4, 17, 28)) +
+                             checksumSum(payload.data(), payload.size())),
+                0xFFFF);
   }
 }
 
@@ -172,11 +210,20 @@ TEST("wire: PPP frames go out without flags and without a checksum, LCP uncompre
   Wire wire;
   wire.addPeer(1, 1000, false, true);
   wire.plane->sendPpp(1, 0xC021, fromHex("09010008"));
-  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800160000" "00020c010d01" "ff03c021" "09010008"));
+  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800160000"
+                                                 "00020c010d01"
+                                                 "ff03c021"
+                                                 "09010008"));
   wire.plane->sendPpp(1, 0x8021, fromHex("01010004"));
-  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800140000" "00020c010d01" "8021" "01010004"));
+  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800140000"
+                                                 "00020c010d01"
+                                                 "8021"
+                                                 "01010004"));
   wire.plane->sendPpp(1, 0x0021, fromHex("45"));
-  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800100000" "00020c010d01" "21" "45"));
+  CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800100000"
+                                                 "00020c010d01"
+                                                 "21"
+                                                 "45"));
 }
 
 TEST("wire: the marker before IKE, the keepalive, and the answer from the port that was asked") {
@@ -241,7 +288,10 @@ TEST("wire: nothing of one peer reaches another's session, whatever ids it write
   wire.addPeer(2, 2000, false, false);
   wire.send(2, udp("00020a010b01ff03c02101010004"));
   const auto events = wire.events();
-  CHECK_EQUAL(events.back(), std::string("05" "00000002" "0a01" "0b01"));
+  CHECK_EQUAL(events.back(), std::string("05"
+                                         "00000002"
+                                         "0a01"
+                                         "0b01"));
   // From its own session, but with the other's inner address.
   Octets packet = udpPacket(4, sequenceOf(4));
   store32(&packet[12], 0x0A000001);
