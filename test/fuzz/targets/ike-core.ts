@@ -160,8 +160,30 @@ function aimed(octets: Uint8Array, { core, random }: Surrounded): Uint8Array {
   if (octets.length < 16 || sas.length === 0 || random.chance(0.5)) return octets
   const { cookies } = random.pick(sas)
   octets.set(cookies.initiatorCookie, 0)
-  octets.set(cookies.responderCookie, 8)
+  octets.set(cookies.responderCookie.some((octet) => octet !== 0) ? cookies.responderCookie : random.octets(8), 8)
   return octets
+}
+
+const answered: Target = {
+  name: 'ike core, an initiator',
+  weight: 2,
+  episode: 64,
+  corpus: () => [...recordedMainMode(), ...ikeDatagrams()],
+  begin: (random) => {
+    const initiator = new Surrounded(random)
+    return (octets) => {
+      // An honest responder answers some of the way, then somebody else does.
+      if (random.chance(0.1)) {
+        negotiate(initiator, new Surrounded(random), random.below(9))
+        initiator.sent = []
+      }
+      const path = { local: client, remote: random.chance(0.8) ? server : { ...server, port: 4500 } }
+      const outcome = initiator.handle({ on: 'datagram', path, octets: aimed(octets, initiator) })
+      initiator.sent = []
+      if (random.chance(0.1)) initiator.pass(random.below(20_000))
+      return outcome
+    }
+  },
 }
 
 function chainCorpus(): readonly Uint8Array[] {
@@ -250,4 +272,4 @@ function sealedMessage(
   return emitMessage({ ...cookies, exchange, next: payloadType.HASH, encrypted: true, messageId }, sealed)
 }
 
-export const ikeCoreTargets: readonly Target[] = [strangers, peer]
+export const ikeCoreTargets: readonly Target[] = [strangers, answered, peer]
