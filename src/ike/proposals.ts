@@ -1,12 +1,13 @@
 // Choosing among what a peer offers, by our own preference (clients put unknown or weak ones first), and building and reading offers in the
 // initiator's role. A choice is echoed exactly as it came; a refusal is one sentence.
 import type { EspProposal, Group, Hash, IkeProposal } from '../algorithms/algorithms.ts'
+import { showIkeProposal } from '../algorithms/proposals.ts'
 import { groups } from '../algorithms/registry.ts'
 import { Reader } from '../wire/codec.ts'
 import type { IkePolicy } from './contract.ts'
 import type { IkeRefusal } from './events.ts'
 import { explainEsp, explainIke } from './refusals.ts'
-import { type EspTransform, type IkeTransform, readEspTransform, readIkeTransform } from './transforms.ts'
+import { type EspTransform, readEspTransform, readIkeTransform } from './transforms.ts'
 import type { Lifetime } from './wire/notifications.ts'
 import { authenticationMethod, doi, identityOnly, notifyType, protocolId } from './wire/numbers.ts'
 import { type SaPayload, saPayload } from './wire/payloads.ts'
@@ -55,8 +56,15 @@ export function selectIke(
         meaning: readIkeTransform(transform),
       })),
     )
+  const usable = new Map<string, (typeof offered)[number]>()
+  for (const one of offered) {
+    const { proposal, authentication } = one.meaning
+    if (!proposal || authentication === undefined || !methods.includes(authentication)) continue
+    const key = showIkeProposal(proposal)
+    if (!usable.has(key)) usable.set(key, one)
+  }
   for (const wanted of policy.ike) {
-    const found = offered.find(({ meaning }) => isIke(meaning, wanted, methods))
+    const found = usable.get(showIkeProposal(wanted))
     if (found) {
       const { proposal, transform, meaning } = found
       return {
@@ -72,17 +80,6 @@ export function selectIke(
     policy,
     offered.map(({ meaning }) => meaning),
     methods,
-  )
-}
-
-function isIke({ proposal, authentication }: IkeTransform, wanted: IkeProposal, methods: readonly number[]): boolean {
-  return (
-    proposal !== undefined &&
-    authentication !== undefined &&
-    proposal.cipher === wanted.cipher &&
-    proposal.hash === wanted.hash &&
-    proposal.group === wanted.group &&
-    methods.includes(authentication)
   )
 }
 

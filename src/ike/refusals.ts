@@ -116,13 +116,16 @@ function groupRefusal(policy: EspChoicePolicy, { group, shown }: EspTransform, t
   )
 }
 
-// Whether a list is what a level gives: a list of one's own is not widened by another level.
+// Whether a list is what a level gives: a list of one's own is not widened by another level. Known lists are written once, since anybody can cause
+// a refusal.
 function isLevelList(ours: readonly string[], key: 'ike' | 'esp'): boolean {
-  return (['modern', 'compatible', 'legacy'] as const).some((level) => {
-    const { ike, esp } = proposalsFor(level)
-    const theirs = key === 'ike' ? ike.map(showIkeProposal) : esp.map(showEspProposal)
-    return theirs.length === ours.length && theirs.every((text, i) => text === ours[i])
-  })
+  return levelLists[key].has(ours.join())
+}
+
+const levels = (['modern', 'compatible', 'legacy'] as const).map(proposalsFor)
+const levelLists = {
+  ike: new Set(levels.map(({ ike }) => ike.map(showIkeProposal).join())),
+  esp: new Set(levels.map(({ esp }) => esp.map(showEspProposal).join())),
 }
 
 type Nearest = {

@@ -381,11 +381,14 @@ describe('SA payloads', () => {
     expect(() => parse(proposal(rest))).toThrow(WireError)
   })
 
-  test('more proposals or attributes than any client sends', () => {
+  test('more proposals, transforms or attributes than any client sends', () => {
     const spi = new Uint8Array()
     const one = { number: 1, protocol: 1, spi, transforms: [{ number: 1, id: 1, attributes: [] }] }
     const many = saPayload({ doi: 1, situation: 1, proposals: Array(65).fill(one) })
     expect(() => parse(hex(many.body))).toThrow('more than 64 in one SA')
+    const transforms = Array(129).fill(one.transforms[0])
+    const long = saPayload({ doi: 1, situation: 1, proposals: [{ ...one, transforms }] })
+    expect(() => parse(hex(long.body))).toThrow('more than 128 in one SA')
     const attributes = Array(33).fill(attribute(1, 1))
     const wide = saPayload({
       doi: 1,

@@ -29,7 +29,7 @@ export type SecurityAssociation = {
 
 // Our own bounds: the largest list known from a client has 24 transforms.
 const mostProposals = 64
-const mostTransforms = 256
+const mostTransforms = 128
 
 /** The body of an SA payload. */
 export function parseSecurityAssociation(reader: Reader): SecurityAssociation {
