@@ -16,7 +16,7 @@ import type { Received } from './message.ts'
 import { preSharedKeysFor } from './pre-shared-keys.ts'
 import { answeredBefore } from './retransmit.ts'
 import { cookiesKey, dropSa, findSa, firstKey, protection } from './sa.ts'
-import { type IkeSa, type IkeState, newState } from './state.ts'
+import { type IkeSa, type IkeState, type JobOwner, newState } from './state.ts'
 import { showStatus } from './status.ts'
 import { receiveStranger } from './strangers.ts'
 import { timerDue } from './timers.ts'
@@ -262,8 +262,16 @@ function installed(turn: Turn, job: number, failure: string | undefined): void {
   turn.state.jobs.delete(job)
   const sa = turn.state.sas.get(owner?.sa ?? -1)
   const quick = sa?.quick.get(owner?.messageId ?? 0)
-  if (!owner || !sa || quick?.is !== 'installing' || quick.job !== job) return
+  if (!owner || !sa || quick?.is !== 'installing' || quick.job !== job) return unwanted(turn, owner, failure)
   if (failure !== undefined) return notInstalled(turn, sa, owner.messageId, quick, failure)
   if (quick.role === 'responder') quickResponder.installedResponder(turn, sa, owner.messageId, quick)
   else quickInitiator.installedInitiator(turn, sa, owner.messageId, quick)
+}
+
+// The quick mode ended while its pair was being installed. With the peer the pair goes too, so only a living peer's is taken away.
+function unwanted(turn: Turn, owner: JobOwner | undefined, failure: string | undefined): void {
+  const { install } = owner ?? {}
+  if (!install || turn.state.spis.get(install.inboundSpi) !== -1) return
+  turn.state.spis.delete(install.inboundSpi)
+  if (failure === undefined && turn.state.peers.has(install.peer)) emit(turn, { do: 'remove', ...install })
 }

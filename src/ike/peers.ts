@@ -60,6 +60,7 @@ function newPeer(turn: Turn, sa: IkeSa): Peer {
     probe: undefined,
     request: sa.request?.number,
     announced: false,
+    inFastPath: false,
     lostBecause: 'expired',
   }
   turn.state.peers.set(peer.id, peer)
@@ -278,7 +279,7 @@ export function endPeer(turn: Turn, peer: Peer, reason: PeerGoneReason): void {
   }
   unindexRemote(turn, peer)
   turn.state.peers.delete(peer.id)
-  if (peer.announced) emit(turn, { do: 'peerGone', peer: peer.id, reason })
+  if (peer.announced || peer.inFastPath) emit(turn, { do: 'peerGone', peer: peer.id, reason })
 }
 
 /** An authenticated packet or message inside the window came from elsewhere (RFC 3947 §6): everything of the peer goes there from now on. */

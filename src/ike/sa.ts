@@ -7,7 +7,7 @@ import type { ClientKind, IkeSaId } from './contract.ts'
 import * as halfOpen from './half-open.ts'
 import type { Cookies, IkeKeys } from './keys.ts'
 import { movePeer } from './peers.ts'
-import type { IkeSa, Peer, Phase1, Request } from './state.ts'
+import type { IkeSa, Peer, Phase1, QuickMode, Request } from './state.ts'
 import { arm, policyOf, report, type Turn } from './turn.ts'
 
 // Ours, with reasons.
@@ -165,6 +165,13 @@ export function markDeleted(turn: Turn, sa: IkeSa, reason: string): void {
   report(turn, { event: 'ike.sa.closed', path: sa.path, sa: sa.id, reason })
 }
 
+// The SPI of a pair that is not asked for yet; one that is being installed is given up when the fast path has answered.
+function promised(quick: QuickMode): number | undefined {
+  if (quick.is === 'awaiting QM2') return quick.wish.inboundSpi
+  if (quick.is !== 'computing') return undefined
+  return quick.work.to === 'send QM1' ? quick.work.wish.inboundSpi : quick.work.offer.inboundSpi
+}
+
 /** Forgets an SA and everything that went on in it; pairs and peer stay. */
 export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
   const { state } = turn
@@ -177,7 +184,7 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
     arm(turn, `${what} ${sa.id}`, undefined)
   for (const messageId of sa.quick.keys()) arm(turn, `quick ${sa.id} ${messageId}`, undefined)
   for (const quick of sa.quick.values()) {
-    const spi = 'inboundSpi' in quick ? quick.inboundSpi : undefined
+    const spi = promised(quick)
     if (spi !== undefined && state.spis.get(spi) === -1) state.spis.delete(spi)
   }
   if (sa.peer !== undefined) state.peers.get(sa.peer)?.sas.delete(sa.id)

@@ -267,13 +267,20 @@ export type Peer = {
   probe: { readonly sequence: number; readonly sent: number } | undefined
   request: number | undefined
   announced: boolean
+  /** An install was asked for: the fast path has the peer, or will have it. */
+  inFastPath: boolean
   lostBecause: PeerGoneReason
 }
 
 // --- all --------------------------------------------------------------------------------------------------------------------------------
 
 /** Who waits for a job. */
-export type JobOwner = { readonly sa: IkeSaId; readonly messageId: number }
+export type JobOwner = {
+  readonly sa: IkeSaId
+  readonly messageId: number
+  /** Of an install: the pair that is taken away again if nobody waits for it any more. */
+  readonly install?: { readonly peer: PeerId; readonly inboundSpi: number }
+}
 
 export type IkeState = {
   policy: IkePolicy

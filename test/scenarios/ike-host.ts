@@ -178,7 +178,7 @@ export class IkeHost {
         return time.after(computingMs, () => this.handle({ on: 'done', job, result: doWork(work, this.random) }))
       }
       case 'install':
-        return time.after(installingMs, () => this.#install(effect))
+        return this.#install(effect)
       case 'use': {
         const live = this.peers.get(effect.peer)
         if (!live?.pairs.has(effect.inboundSpi)) throw new Error(`use of an unknown pair ${effect.inboundSpi}`)
@@ -209,22 +209,17 @@ export class IkeHost {
     }
   }
 
+  // In force at once, as changes in a list are; the answer comes later.
   #install({ job, pair, newPeer }: IkeEffect & { do: 'install' }): void {
-    if (this.refuseInstalls !== undefined)
-      return void this.handle({ on: 'installed', job, failure: this.refuseInstalls })
-    const live = newPeer ? { pairs: new Map(), using: undefined, path: pair.path } : this.peers.get(pair.peer)
-    if (!live) return void this.handle({ on: 'installed', job, failure: 'no such peer' })
+    const failure = this.refuseInstalls ?? (newPeer || this.peers.has(pair.peer) ? undefined : 'no such peer')
+    const answer: IkeInput = failure === undefined ? { on: 'installed', job } : { on: 'installed', job, failure }
+    this.network.time.after(installingMs, () => this.handle(answer))
+    if (failure !== undefined) return
+    const live: LivePeer = this.peers.get(pair.peer) ?? { pairs: new Map(), using: undefined, path: pair.path }
     this.peers.set(pair.peer, live)
-    live.pairs.set(pair.inbound.spi, {
-      ...pair,
-      sequence: 0,
-      seen: new Set(),
-      used: false,
-      octets: 0,
-      heardAt: undefined,
-    })
+    const fresh = { sequence: 0, seen: new Set<number>(), used: false, octets: 0, heardAt: undefined }
+    live.pairs.set(pair.inbound.spi, { ...pair, ...fresh })
     if (pair.use) live.using = pair.inbound.spi
-    this.handle({ on: 'installed', job })
   }
 
   #transmit(protocol: Datagram['protocol'], from: Endpoint, to: Endpoint, octets: Uint8Array): void {

@@ -6,7 +6,7 @@ import type { SaPair } from '../contract.ts'
 import { espKeys, type IkeKeys, type QuickModeSecrets } from '../keys.ts'
 import { hashed, type Opened, type Outgoing, open, type Received, sealedMessage } from '../message.ts'
 import { breach, type MessageName, required } from '../message-rules.ts'
-import { endPeer, peerOf } from '../peers.ts'
+import { endPeer, movePeer, peerOf } from '../peers.ts'
 import { protection } from '../sa.ts'
 import type { IkeSa, Nonces, Offer, Pair, QuickMode, Selectors } from '../state.ts'
 import { arm, emit, newJob, policyOf, refuse, type Turn } from '../turn.ts'
@@ -107,9 +107,12 @@ type Installation = {
 /** Derives the keys and asks for the pair to be put into the fast path. The keys go out with the effect and are not kept. */
 export function install(turn: Turn, sa: IkeSa, installation: Installation): void {
   const { role, messageId, offer, nonces, gxy, message, iv, received } = installation
-  const known = sa.peer !== undefined && turn.state.peers.has(sa.peer)
   const peer = peerOf(turn, sa)
-  const job = newJob(turn, { sa: sa.id, messageId })
+  const newPeer = !peer.inFastPath
+  peer.inFastPath = true
+  if (peer.pairs.size === 0) movePeer(turn, peer, sa.path)
+  const { inboundSpi } = offer
+  const job = newJob(turn, { sa: sa.id, messageId, install: { peer: peer.id, inboundSpi } })
   const secrets: QuickModeSecrets = { ...nonces, gxy }
   const { keys } = protection(sa)!
   const side = (spi: number) => ({ spi, ...espKeys(keys, secrets, offer.proposal, spi) })
@@ -117,7 +120,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     peer: peer.id,
     ikeSa: sa.id,
     proposal: offer.proposal,
-    path: peer.pairs.size > 0 ? peer.path : sa.path,
+    path: peer.path,
     encapsulated: offer.encapsulated,
     mode: 'transport',
     inbound: side(offer.inboundSpi),
@@ -128,7 +131,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     ports: offer.selectors.ports,
     use: role === 'initiator' && peer.pairs.size === 0,
   }
-  emit(turn, { do: 'install', job, pair, newPeer: !known && peer.pairs.size === 0 })
+  emit(turn, { do: 'install', job, pair, newPeer })
   const pending = pendingPair(turn, sa, role, offer, nonces)
   advanceQuick(turn, sa, messageId, {
     is: 'installing',
@@ -181,7 +184,11 @@ export function notInstalled(
   releaseSpi(turn, quick.pair.inboundSpi)
   const peer = turn.state.peers.get(quick.peer)
   const why = `the data plane refused the SA pair: ${failure}`
-  if (peer && !peer.announced && peer.pairs.size === 0) endPeer(turn, peer, 'expired')
+  // What it was first for never came into the fast path, nor did the peer.
+  if (peer && !peer.announced && peer.pairs.size === 0) {
+    peer.inFastPath = false
+    endPeer(turn, peer, 'expired')
+  }
   if (sa.request && !peer?.announced) return failSa(turn, sa, 'mode', why)
   refuse(turn, sa, 'mode', why)
 }
