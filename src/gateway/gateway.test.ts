@@ -246,6 +246,26 @@ test('a reload drops only what it touches', async () => {
   await expect(logIn(world.machine('198.51.100.9'))).rejects.toThrow()
 })
 
+test('a reload that the network refuses keeps what runs; one that takes a restart says so', async () => {
+  const { machine, gateway } = await house()
+  const client = world.machine('198.51.100.7')
+  const session = await logIn(client)
+  const { serve } = machine.network
+  machine.network.serve = async (plan) => {
+    if (plan.forwarding === 'proxy-arp') throw new Error('no such LAN')
+    return serve.call(machine.network, plan)
+  }
+  const other = base.replace('users:', '  forwarding: proxy-arp\nusers: []\nignored:').replace(/ignored:[^]*/, '')
+  await expect(world.of(gateway.reload(configuration(other)))).rejects.toThrow('no such LAN')
+  expect(machine.network.plan?.forwarding).toBe('masquerade')
+  expect(gateway.status().sessions.length).toBe(1)
+  await world.of(gateway.reload(configuration(`device: other0\nports: { ike: 501, natt: 4501 }\n${base}`)))
+  expect(machine.said('info')).toContain(
+    'the new configuration is in force; no session was touched; these take a restart: ports, device',
+  )
+  expect(await ping(client, session, machine)).toBe(true)
+})
+
 test('a second log-in: both, the first ends, or the second is refused', async () => {
   for (const [rule, expected] of [
     ['any', [true, true]],

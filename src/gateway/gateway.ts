@@ -23,7 +23,17 @@ import {
 import { EventLog, type Occurrence } from './event-log.ts'
 import { farewell } from './farewell.ts'
 import type { DnsForwarding, Platform } from './platform.ts'
-import { cidr, dnsOf, ikePolicyOf, l2tpPolicyOf, networkPlanOf, pppPolicyOf, takesRestart, userOf } from './policies.ts'
+import {
+  cidr,
+  dnsOf,
+  ikePolicyOf,
+  l2tpPolicyOf,
+  networkPlanOf,
+  pppPolicyOf,
+  takesRestart,
+  userOf,
+  withoutRestart,
+} from './policies.ts'
 import { Sessions } from './sessions.ts'
 import { statusOf } from './status.ts'
 
@@ -156,7 +166,7 @@ class House implements Gateway, EndpointOwner {
   /** What can fail comes first: where the network refuses, the running configuration stays. */
   async #reload(after: Configuration): Promise<void> {
     const before = this.#configuration
-    const kept = { ...after, device: before.device }
+    const kept = withoutRestart(before, after)
     try {
       await this.#serve(kept)
     } catch (error) {

@@ -117,10 +117,16 @@ function inPool(pool: Configuration['remoteAccess']['pool'], address: string): b
   return pool.some(({ first, last }) => value >= first && value <= last)
 }
 
+const startOnly = ['dataplane', 'listen', 'ports', 'device', 'engine', 'workers'] as const
+
 /** What a change of configuration cannot do to a running gateway. */
 export function takesRestart(before: Configuration, after: Configuration): string[] {
-  const keys = ['dataplane', 'listen', 'ports', 'device', 'engine', 'workers'] as const
-  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+  return startOnly.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+}
+
+/** The new configuration with what takes a restart as it was. */
+export function withoutRestart(before: Configuration, after: Configuration): Configuration {
+  return { ...after, ...Object.fromEntries(startOnly.map((key) => [key, before[key]])) }
 }
 
 export function userOf({ users }: Configuration, name: string): UserEntry | undefined {
