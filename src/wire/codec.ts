@@ -9,7 +9,9 @@ export class Reader {
 
   /** `base` is the offset of `octets` in the whole message, so that errors name the right octet. */
   constructor(octets: Uint8Array, base = 0) {
-    this.octets = octets
+    // A Buffer's slice is a view where a Uint8Array's is a copy: who copies what is kept shall have a copy.
+    const plain = octets.constructor === Uint8Array
+    this.octets = plain ? octets : new Uint8Array(octets.buffer, octets.byteOffset, octets.byteLength)
     this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
     this.#base = base
   }
