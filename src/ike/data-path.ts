@@ -3,9 +3,9 @@ import type { Path } from '../wire/address.ts'
 import type { IkeInput } from './contract.ts'
 import { heardFrom } from './dpd.ts'
 import { advanceQuick } from './exchanges/quick-mode.ts'
-import { octetsLeft } from './lifetimes.ts'
+import { expireSoon, octetsLeft } from './lifetimes.ts'
 import { confirmPair, findPair, movePeer } from './peers.ts'
-import { expirePair, rekeyPair } from './rekey.ts'
+import { rekeyPair } from './rekey.ts'
 import type { Pair } from './state.ts'
 import type { Turn } from './turn.ts'
 
@@ -20,8 +20,8 @@ export function heard(turn: Turn, pairs: (IkeInput & { on: 'heard' })['pairs']):
       heardFrom(peer, at)
     }
     const left = octetsLeft(turn, pair)
-    if (left === 'rekey') rekeyPair(turn, peer, pair)
-    if (left === 'none') expirePair(turn, peer, pair, 'its kilobytes are used up')
+    if (left !== 'enough') rekeyPair(turn, peer, pair)
+    if (left === 'none') expireSoon(turn, pair)
   }
 }
 

@@ -57,6 +57,15 @@ export function octetsLeft(turn: Turn, pair: Pair): 'enough' | 'rekey' | 'none' 
   return used >= octetsShare[connectionRole(turn, pair)] ? 'rekey' : 'enough'
 }
 
+// Ours: at line speed a kilobyte lifetime is used up between two looks at the counters. The pair carries on until its successor is there, so long at most.
+const overMs = 30_000
+
+export function expireSoon(turn: Turn, pair: Pair): void {
+  if (pair.state === 'draining' || pair.used) return
+  pair.used = true
+  arm(turn, `expire ${pair.inboundSpi}`, Math.min(pair.expires, turn.now + overMs))
+}
+
 // Who brought the connection up is the client, whoever made this pair.
 function connectionRole(turn: Turn, pair: Pair): 'initiator' | 'responder' {
   const peer = turn.state.peers.get(turn.state.spis.get(pair.inboundSpi) ?? -1)

@@ -16,6 +16,8 @@ import { arm, emit, report, type Turn } from './turn.ts'
 const successorMs = 5_000
 /** A replaced pair is kept inbound until it was quiet for so long: old KAME stacks prefer the old SA until it dies. */
 const quietMs = 30_000
+/** Replaced pairs kept at once. */
+const mostDraining = 8
 /** Packets that the peer sent on a pair before it said Delete may still be on their way. */
 const lingerMs = 3_000
 
@@ -129,6 +131,7 @@ export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 
   const replaced = [...peer.pairs.values()].filter((other) => other !== pair && replaces(pair, other))
   const winner = replaced.find((other) => collided(pair, other) && other.rank > pair.rank)
   for (const other of replaced) if (other !== winner) drainPair(turn, other)
+  hurry(turn, peer)
   if (winner) drainPair(turn, pair)
   usePair(turn, peer, winner ?? pair)
   const { inboundSpi, outboundSpi, ikeSa } = pair
@@ -202,6 +205,15 @@ function drainPair(turn: Turn, pair: Pair): void {
   pair.drainsUntil = turn.now + quietMs
   arm(turn, `rekey ${pair.inboundSpi}`, undefined)
   arm(turn, `drain ${pair.inboundSpi}`, pair.drainsUntil)
+}
+
+// At line speed kilobyte lifetimes bring a successor every second or so: the oldest pairs need not wait their whole time.
+function hurry(turn: Turn, peer: Peer): void {
+  const draining = [...peer.pairs.values()].filter(({ state, deleteSaid }) => state === 'draining' && !deleteSaid)
+  for (const pair of draining.slice(0, Math.max(0, draining.length - mostDraining))) {
+    pair.heardAt = turn.now - quietMs
+    arm(turn, `drain ${pair.inboundSpi}`, turn.now)
+  }
 }
 
 /**

@@ -249,6 +249,8 @@ export type Pair = {
   heardAt: Instant
   drainsUntil: Instant | undefined
   deleteSaid: boolean
+  /** Its kilobytes are used up. */
+  used: boolean
 }
 
 export type Peer = {

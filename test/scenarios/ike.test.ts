@@ -406,6 +406,16 @@ describe('rekeying', () => {
     expect(names(gateway)).toEqual(['peerUp'])
   })
 
+  test('at line speed kilobytes run out between two looks, again and again, and no packet is lost', () => {
+    const byOctets = { lifetimes: { ikeSeconds: 28_800, espSeconds: 3_600, espKilobytes: 1 } }
+    const { w, gateway, client } = pairUp(byOctets)
+    const { missing } = chatter(w, [client, gateway], 120)
+    expect(missing).toEqual([])
+    expect(client.eventsOf('ike.pair.established').length).toBeGreaterThan(30)
+    expect(pairsOf(gateway)[0]!.length).toBeLessThan(16)
+    expect(names(gateway)).toEqual(['peerUp'])
+  })
+
   test('a peer that deletes its ISAKMP SA and goes on with quick modes on it is answered for a minute', () => {
     const { w, gateway, client } = pairUp(quick)
     const [before] = gateway.core.state.peers.values()

@@ -169,6 +169,7 @@ function pendingPair(turn: Turn, sa: IkeSa, role: Pair['role'], offer: Offer, { 
     heardAt: turn.now,
     drainsUntil: undefined,
     deleteSaid: false,
+    used: false,
   }
 }
 
