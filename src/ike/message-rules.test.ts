@@ -43,7 +43,7 @@ describe('message rules', () => {
         "QM1 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM2 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM3 sealed, HASH first: HASH 1",
-        "INFO sealed, HASH first: HASH 1, D 0-24",
+        "INFO sealed, HASH first: HASH 1, D 0-24, NONCE 0-1",
       ]
     `)
   })
@@ -69,6 +69,7 @@ describe('message rules', () => {
     ['QM3', [HASH], undefined],
     ['QM3', [HASH, SA], 'QM3 holds SA 1 times, 0 allowed'],
     ['INFO', [HASH, D], undefined],
+    ['INFO', [HASH, NONCE, D], undefined],
     ['INFO', [D], 'INFO begins with D, not with HASH'],
   ]
 

@@ -60,7 +60,8 @@ export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
     sealed: true,
     messageId: 'not zero',
     first: 'HASH',
-    payloads: { HASH: [1, 1], D: [0, many] },
+    // Windows puts a nonce before its Delete ([MS-IKEE] §3.8.4.1).
+    payloads: { HASH: [1, 1], D: [0, many], NONCE: [0, 1] },
   },
 }
 
