@@ -9,17 +9,10 @@ import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { AuthKind, NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import type { Secret } from '../wire/secret.ts'
 import { type Cores, cores as realCores } from './cores.ts'
-import {
-  type Admission,
-  type Call,
-  type CallEnd,
-  Endpoint,
-  type EndpointOwner,
-  type Network,
-  type Peer,
-} from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
 import { EventLog } from './event-log.ts'
 import { farewell } from './farewell.ts'
+import type { Admission, Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
 import { patience, pppRestart } from './policies.ts'
 

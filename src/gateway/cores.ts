@@ -2,13 +2,17 @@
 
 import type { Network } from '../config/configuration.ts'
 import { answerInform } from '../dhcp/inform.ts'
-import type { IkePolicy } from '../ike/contract.ts'
+import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus } from '../ike/contract.ts'
 import { IkeCore } from '../ike/core.ts'
-import type { L2tpPolicy } from '../l2tp/contract.ts'
+import type { L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus } from '../l2tp/contract.ts'
 import { L2tpCore } from '../l2tp/core.ts'
-import type { PppPolicy } from '../ppp/contract.ts'
+import type { PppEffect, PppInput, PppLinkStatus, PppPolicy } from '../ppp/contract.ts'
 import { PppLink } from '../ppp/link.ts'
-import type { IkeMachine, L2tpMachine, PppMachine } from './endpoint.ts'
+import type { Machine } from '../wire/machine.ts'
+
+export type IkeMachine = Machine<IkeInput, IkeEffect> & { status(): readonly IkeSaStatus[] }
+export type L2tpMachine = Machine<L2tpInput, L2tpEffect> & { status(): readonly L2tpTunnelStatus[] }
+export type PppMachine = Machine<PppInput, PppEffect> & { status(): PppLinkStatus }
 
 /** What a DHCPINFORM is answered with. */
 export type InformSettings = {

@@ -7,9 +7,7 @@
 
 import { isWeak } from '../algorithms/levels.ts'
 import { showEspProposal } from '../algorithms/proposals.ts'
-import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type {
-  ClientKind,
   IkeEffect,
   IkeInput,
   IkePolicy,
@@ -22,71 +20,19 @@ import type {
 import type { IkeEvent } from '../ike/events.ts'
 import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus } from '../l2tp/contract.ts'
 import type { L2tpEvent } from '../l2tp/events.ts'
-import type { Change, FastPath, FastPathEvent, SessionCounters } from '../platform/fast-path.ts'
-import type { NetworkGrant, PppEffect, PppInput, PppLinkStatus, PppPolicy } from '../ppp/contract.ts'
+import type { FastPath, FastPathEvent } from '../platform/fast-path.ts'
+import type { PppEffect, PppInput } from '../ppp/contract.ts'
 import type { PppEvent } from '../ppp/events.ts'
 import { type Path, sameEndpoint, showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
-import type { Machine } from '../wire/machine.ts'
 import { Activity } from './activity.ts'
-import type { Cores } from './cores.ts'
+import { Changes, changesOf, wipe } from './changes.ts'
+import type { Cores, IkeMachine, L2tpMachine } from './cores.ts'
 import { Driver, type Seat } from './driver.ts'
 import type { EventLog } from './event-log.ts'
 import type { Origin } from './events.ts'
+import type { Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
-
-export type IkeMachine = Machine<IkeInput, IkeEffect> & { status(): readonly IkeSaStatus[] }
-export type L2tpMachine = Machine<L2tpInput, L2tpEffect> & { status(): readonly L2tpTunnelStatus[] }
-export type PppMachine = Machine<PppInput, PppEffect> & { status(): PppLinkStatus }
-
-/** A remote host behind SA pairs. */
-export type Peer = {
-  readonly id: PeerId
-  path: Path
-  client: ClientKind
-  /** What protects it now: proposals as strings. */
-  ike: string
-  esp: string
-  weak: boolean
-  natted: boolean
-  readonly calls: Map<CallId, Call>
-  /** IKE has announced it. */
-  up: boolean
-}
-
-/** An L2TP call and the PPP link on it. */
-export type Call = {
-  readonly id: CallId
-  readonly peer: Peer
-  readonly hostName: string
-  readonly seat: Seat<PppInput>
-  readonly link: PppMachine
-  /** PPP said that nobody is there any more. */
-  silent: boolean
-  ended: boolean
-}
-
-export type Network = Extract<PppEffect, { readonly do: 'network' }>
-/** What the owner adds to what PPP agreed. */
-export type Admission = { readonly networks: readonly string[]; readonly anySource: boolean }
-/** Why a call is over, in words. */
-export type CallEnd = { readonly why: string; readonly byPeer: boolean }
-
-/** What an endpoint asks and tells whoever owns it. */
-export interface EndpointOwner {
-  pppPolicy(peer: Peer): PppPolicy
-  verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict>
-  grant(call: Call, user: string): NetworkGrant
-  /** PPP carries packets now, or carries more than before. */
-  network(call: Call, network: Network): Admission
-  counted(call: Call, counters: SessionCounters): void
-  /** An IPv4 packet to UDP port 67; the answer is one too, or none. */
-  dhcp(call: Call, packet: Uint8Array): Uint8Array | undefined
-  ended(call: Call, end: CallEnd): void
-  peerUp(peer: Peer, request: number | undefined): void
-  peerGone(peer: Peer, reason: PeerGoneReason): void
-  failed(request: number, reason: string): void
-}
 
 export type EndpointOptions = {
   readonly platform: Platform
@@ -120,9 +66,8 @@ export class Endpoint {
   readonly #peers = new Map<PeerId, Peer>()
   readonly #calls = new Map<CallId, Call>()
   readonly #sas = new Map<IkeSaId, { proposal: string; weak: boolean; natted: boolean }>()
-  readonly #applied = new Map<number, (failure: string | undefined) => void>()
+  readonly #changes: Changes
   readonly #activity = new Activity()
-  #jobs = 0
   #polling: (() => void) | undefined
   #closed = false
 
@@ -132,6 +77,7 @@ export class Endpoint {
     this.#events = events
     this.#fastPath = fastPath
     this.#owner = owner
+    this.#changes = new Changes(fastPath, events)
     this.driver = new Driver(platform, ({ machine, input, error }) => {
       const { message, stack } = error instanceof Error ? error : new Error(String(error))
       events.emit({ event: 'gateway.bug', machine, input, error: printable(message, 200), stack: stack ?? '' })
@@ -186,7 +132,7 @@ export class Endpoint {
   /** Ends a call politely: LCP Terminate, then CDN. Its address carries nothing from now on. */
   end(call: Call, why: string): void {
     if (call.ended) return
-    this.#apply([{ do: 'configureSession', session: call.id, ...shut }], `to close session ${call.id}`)
+    this.#changes.apply([{ do: 'configureSession', session: call.id, ...shut }], `to close session ${call.id}`)
     call.seat.send({ on: 'close', reason: why })
   }
 
@@ -198,6 +144,7 @@ export class Endpoint {
   /** Stops at once and says nothing; the fast path is the caller's. */
   close(): void {
     this.#closed = true
+    this.#changes.close()
     this.#polling?.()
     this.driver.close()
   }
@@ -217,11 +164,8 @@ export class Endpoint {
 
   #onFastPath(event: FastPathEvent) {
     switch (event.on) {
-      case 'applied': {
-        const back = this.#applied.get(event.job)
-        this.#applied.delete(event.job)
-        return back?.(event.failure && `${event.failure.message} (${event.failure.code})`)
-      }
+      case 'applied':
+        return this.#changes.applied(event)
       case 'ike':
         return this.#ikeSeat.send({ on: 'datagram', path: event.path, octets: event.octets })
       case 'control':
@@ -252,18 +196,6 @@ export class Endpoint {
     if (!call || call.ended) return
     const answer = this.#owner.dhcp(call, packet)
     if (answer) this.#fastPath.sendPpp(session, 0x0021, answer)
-  }
-
-  /** Puts changes into force; a refusal is reported, and told to `back` where somebody waits. */
-  #apply(changes: readonly Change[], what: string, back?: (failure: string | undefined) => void): void {
-    const job = ++this.#jobs
-    this.#applied.set(job, (failure) => {
-      if (failure !== undefined && !this.#closed) {
-        this.#events.emit({ event: 'fastpath.refused', what, code: 'refused', message: failure })
-      }
-      back?.(failure)
-    })
-    this.#fastPath.apply(job, changes)
   }
 
   /** Once a second while there are peers: who was heard, what moved. */
@@ -312,14 +244,14 @@ export class Endpoint {
       case 'install':
         return this.#install(effect.job, effect.pair, effect.newPeer)
       case 'use':
-        return this.#apply([{ ...effect, do: 'useOutbound' }], 'to use a new pair')
+        return this.#changes.apply([{ ...effect, do: 'useOutbound' }], 'to use a new pair')
       case 'remove':
         this.#activity.forgetPair(effect.inboundSpi)
-        return this.#apply([{ ...effect, do: 'removePair' }], 'to remove a pair')
+        return this.#changes.apply([{ ...effect, do: 'removePair' }], 'to remove a pair')
       case 'move': {
         const peer = this.#peers.get(effect.peer)
         if (peer) peer.path = effect.path
-        return this.#apply([effect], 'to move a peer')
+        return this.#changes.apply([effect], 'to move a peer')
       }
       case 'peerUp':
         return this.#peerUp(effect)
@@ -342,7 +274,6 @@ export class Endpoint {
   }
 
   #install(job: number, pair: SaPair, newPeer: boolean): void {
-    const { cipher, hash } = pair.proposal
     const sa = this.#sas.get(pair.ikeSa)
     const known = this.#peers.get(pair.peer)
     const peer: Peer = known ?? {
@@ -357,21 +288,8 @@ export class Endpoint {
       up: false,
     }
     this.#peers.set(peer.id, peer)
-    const changes: Change[] = newPeer ? [{ do: 'addPeer', peer: pair.peer }] : []
-    changes.push({
-      do: 'addPair',
-      peer: pair.peer,
-      path: pair.path,
-      encapsulated: pair.encapsulated,
-      mode: pair.mode,
-      inbound: { ...pair.inbound, cipher, hash, esn: pair.esn },
-      outbound: { ...pair.outbound, cipher, hash, esn: pair.esn },
-      use: pair.use,
-      replayWindow: pair.replayWindow,
-      ...(pair.natOa ? { natOa: pair.natOa } : {}),
-    })
     if (newPeer) this.#expectUp(peer)
-    this.#apply(changes, `an ESP pair with ${showEndpoint(pair.path.remote)}`, (failure) => {
+    this.#changes.apply(changesOf(pair, newPeer), `an ESP pair with ${showEndpoint(pair.path.remote)}`, (failure) => {
       if (failure === undefined) {
         peer.ike = sa?.proposal ?? peer.ike
         peer.esp = showEspProposal(pair.proposal)
@@ -382,10 +300,7 @@ export class Endpoint {
       }
       this.#ikeSeat.send(failure === undefined ? { on: 'installed', job } : { on: 'installed', job, failure })
     })
-    for (const { cipherKey, integrityKey } of [pair.inbound, pair.outbound]) {
-      cipherKey.fill(0)
-      integrityKey.fill(0)
-    }
+    wipe(pair)
     this.#poll()
   }
 
@@ -394,7 +309,7 @@ export class Endpoint {
     this.#platform.timers.after(announceMs, () => {
       if (peer.up || this.#closed || this.#peers.get(peer.id) !== peer) return
       this.#peers.delete(peer.id)
-      this.#apply([{ do: 'removePeer', peer: peer.id }], 'to remove a peer that never came up')
+      this.#changes.apply([{ do: 'removePeer', peer: peer.id }], 'to remove a peer that never came up')
     })
   }
 
@@ -414,7 +329,7 @@ export class Endpoint {
       this.#drop(call, { why: goneBecause[reason], byPeer: reason === 'deleted-by-peer' })
     this.#l2tpSeat.send({ on: 'peerGone', peer: id })
     this.#peers.delete(id)
-    this.#apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
+    this.#changes.apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
     this.#owner.peerGone(peer, reason)
   }
 
@@ -489,7 +404,7 @@ export class Endpoint {
     this.#calls.set(call.id, call)
     peer.calls.set(call.id, call)
     const { local, remote, sequencing } = up
-    this.#apply(
+    this.#changes.apply(
       [{ do: 'addSession', session: call.id, peer: peer.id, local, remote, sequencing }],
       `session ${call.id}`,
       (failure) => {
@@ -545,7 +460,7 @@ export class Endpoint {
 
   #network(call: Call, network: Network): void {
     const { networks, anySource } = this.#owner.network(call, network)
-    this.#apply(
+    this.#changes.apply(
       [
         {
           do: 'configureSession',
@@ -586,7 +501,7 @@ export class Endpoint {
     this.#calls.delete(call.id)
     call.peer.calls.delete(call.id)
     this.#activity.forgetSession(call.id)
-    this.#apply([{ do: 'removeSession', session: call.id }], `to remove session ${call.id}`)
+    this.#changes.apply([{ do: 'removeSession', session: call.id }], `to remove session ${call.id}`)
     call.seat.leave({ on: 'down' })
   }
 }

@@ -11,17 +11,10 @@ import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { type Cores, cores as realCores } from './cores.ts'
-import {
-  type Admission,
-  type Call,
-  type CallEnd,
-  Endpoint,
-  type EndpointOwner,
-  type Network,
-  type Peer,
-} from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
 import { EventLog, type Occurrence } from './event-log.ts'
 import { farewell } from './farewell.ts'
+import type { Admission, Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
 import type { DnsForwarding, Platform } from './platform.ts'
 import {
   cidr,

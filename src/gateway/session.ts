@@ -4,7 +4,7 @@ import type { SessionCounters } from '../platform/fast-path.ts'
 import { showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
-import type { Call } from './endpoint.ts'
+import type { Call } from './owner.ts'
 
 export class UserSession {
   readonly call: Call

@@ -1,0 +1,58 @@
+// What an endpoint consists of, and what it asks and tells whoever owns it: the gateway or the client.
+import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
+import type { ClientKind, PeerGoneReason, PeerId } from '../ike/contract.ts'
+import type { CallId } from '../l2tp/contract.ts'
+import type { SessionCounters } from '../platform/fast-path.ts'
+import type { NetworkGrant, PppEffect, PppInput, PppPolicy } from '../ppp/contract.ts'
+import type { Path } from '../wire/address.ts'
+import type { PppMachine } from './cores.ts'
+import type { Seat } from './driver.ts'
+
+/** A remote host behind SA pairs. */
+export type Peer = {
+  readonly id: PeerId
+  path: Path
+  client: ClientKind
+  /** What protects it now: proposals as strings. */
+  ike: string
+  esp: string
+  weak: boolean
+  natted: boolean
+  readonly calls: Map<CallId, Call>
+  /** IKE has announced it. */
+  up: boolean
+}
+
+/** An L2TP call and the PPP link on it. */
+export type Call = {
+  readonly id: CallId
+  readonly peer: Peer
+  readonly hostName: string
+  readonly seat: Seat<PppInput>
+  readonly link: PppMachine
+  /** PPP said that nobody is there any more. */
+  silent: boolean
+  ended: boolean
+}
+
+export type Network = Extract<PppEffect, { readonly do: 'network' }>
+/** What the owner adds to what PPP agreed. */
+export type Admission = { readonly networks: readonly string[]; readonly anySource: boolean }
+/** Why a call is over, in words. */
+export type CallEnd = { readonly why: string; readonly byPeer: boolean }
+
+/** What an endpoint asks and tells whoever owns it. */
+export interface EndpointOwner {
+  pppPolicy(peer: Peer): PppPolicy
+  verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict>
+  grant(call: Call, user: string): NetworkGrant
+  /** PPP carries packets now, or carries more than before. */
+  network(call: Call, network: Network): Admission
+  counted(call: Call, counters: SessionCounters): void
+  /** An IPv4 packet to UDP port 67; the answer is one too, or none. */
+  dhcp(call: Call, packet: Uint8Array): Uint8Array | undefined
+  ended(call: Call, end: CallEnd): void
+  peerUp(peer: Peer, request: number | undefined): void
+  peerGone(peer: Peer, reason: PeerGoneReason): void
+  failed(request: number, reason: string): void
+}
