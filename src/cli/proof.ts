@@ -1,13 +1,13 @@
 // The gateway proves itself once: its own client logs in from a network namespace and pings through. The transcript is shown.
 // Needs CAP_NET_ADMIN and CAP_SYS_ADMIN where it runs: root, or an unprivileged user namespace.
 import { spawn, spawnSync } from 'node:child_process'
+import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Configuration } from '../config/configuration.ts'
 import { runHere, ScratchNamespace } from './scratch-namespace.ts'
 
-/** The two ends of the proof's wire: documentation addresses (RFC 5737), which nobody routes. */
-const gatewayEnd = '192.0.2.1'
-const clientEnd = '192.0.2.2'
+/** Networks for the proof's wire, the gateway's end first: documentation (RFC 5737) and link-local addresses, which nobody routes. */
+const wires = ['198.51.100', '203.0.113', '192.0.2', '169.254.213'].map((net) => [`${net}.1`, `${net}.2`] as const)
 /** All of it takes a few seconds; a gateway that needs longer has failed. */
 const patienceSeconds = 40
 
@@ -17,6 +17,9 @@ export type Proof = { readonly passed: boolean; readonly transcript: string }
 export async function prove(configuration: Configuration, show: (line: string) => void): Promise<Proof> {
   const user = configuration.users.find((entry) => entry.enabled && entry.password && entry.hours.length === 0)
   if (!user) return { passed: false, transcript: 'there is no enabled user with a password to log in as' }
+  const wire = wires.find(([gatewayEnd]) => !taken(gatewayEnd))
+  if (!wire) return { passed: false, transcript: 'this machine has every network that the proof could use for itself' }
+  const [gatewayEnd, clientEnd] = wire
   const device = `ghproof${process.pid % 100_000}`
   let client: ScratchNamespace | undefined
   try {
@@ -26,7 +29,7 @@ export async function prove(configuration: Configuration, show: (line: string) =
     runHere('ip', ['link', 'set', device, 'up'])
     client.run('ip', ['address', 'add', `${clientEnd}/30`, 'dev', 'outside'])
     client.run('ip', ['link', 'set', 'outside', 'up'])
-    return await logIn(client, configuration, user.name, user.password!.revealText(), show)
+    return await logIn(client, gatewayEnd, configuration, user.name, user.password!.revealText(), show)
   } catch (error) {
     return { passed: false, transcript: (error as Error).message }
   } finally {
@@ -35,8 +38,15 @@ export async function prove(configuration: Configuration, show: (line: string) =
   }
 }
 
+/** Whether an interface of this machine has an address in the same /24. */
+function taken(address: string): boolean {
+  const start = address.slice(0, address.lastIndexOf('.') + 1)
+  return Object.values(networkInterfaces()).some((entries) => entries?.some((entry) => entry.address.startsWith(start)))
+}
+
 function logIn(
   client: ScratchNamespace,
+  gatewayEnd: string,
   configuration: Configuration,
   user: string,
   password: string,
