@@ -1,11 +1,11 @@
 // The DNS forwarder over real sockets on loopback: 127.0.0.1 forwards, 127.0.0.11 and up are resolvers.
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { createSocket, type RemoteInfo, Socket } from 'node:dgram'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { concat, hex, unhex } from '../wire/codec.ts'
 import { type DnsForwarder, type DnsForwarderOptions, openDnsForwarder } from './dns-forwarder.ts'
 import { answers, isQuery, question, serverFailure, withId } from './dns-message.ts'
@@ -166,6 +166,23 @@ describe('over UDP', () => {
     await until(() => one.got.length === 1)
     await pause(30)
     expect(one.got.map(hex)).toEqual([hex(reply(query(7)))])
+  })
+
+  test('a question from port 0, which nobody can answer, is not asked and ends nothing', async () => {
+    const seen = await resolver('127.0.0.11', honest)
+    const listening = vi.spyOn(Socket.prototype, 'on')
+    const dns = await forwarder(['127.0.0.11'])
+    const receive = listening.mock.calls.find(([event]) => event === 'message')![1] as (
+      message: Buffer,
+      from: RemoteInfo,
+    ) => void
+    listening.mockRestore()
+    const one = await client()
+    receive(Buffer.from(query(6)), { address: '127.0.0.1', port: 0, family: 'IPv4', size: 33 })
+    one.ask(dns, query(7))
+    await until(() => one.got.length === 1)
+    await pause(50)
+    expect([hex(one.got[0]!), seen.length]).toEqual([hex(reply(query(7))), 1])
   })
 
   test('the same question again while it is under way is asked once', async () => {

@@ -128,7 +128,8 @@ class UdpForwarder {
   }
 
   #ask(asked: Uint8Array, from: RemoteInfo): void {
-    if (!isQuery(asked)) return
+    // Port 0 is legal to send from and impossible to answer: node:dgram throws on it.
+    if (from.port === 0 || !isQuery(asked)) return
     // The same question again, while it is under way, changes nothing.
     const key = `${from.address} ${from.port} ${idOf(asked)}`
     const ofOne = this.#ofClient.get(from.address) ?? 0
