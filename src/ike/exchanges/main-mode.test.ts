@@ -1,0 +1,140 @@
+// Main mode as traces: what must be refused before anything is changed.
+import { getDiffieHellman } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { ScriptedClient } from '../../../test/fakes/scripted-client.ts'
+import { ikePolicy } from '../../../test/scenarios/ike-host.ts'
+import { doWork } from '../../../test/scenarios/sync-dh.ts'
+import { hexVector } from '../../../test/vectors.ts'
+import { concat, hex } from '../../wire/codec.ts'
+import type { IkeEffect, IkePolicy } from '../contract.ts'
+import { IkeCore } from '../core.ts'
+import { natHash } from '../nat.ts'
+import { parseChain } from '../wire/chain.ts'
+import { parseHeader } from '../wire/header.ts'
+import { payloadType } from '../wire/numbers.ts'
+import { kePayload, natDPayload, noncePayload, type Payload } from '../wire/payloads.ts'
+
+const path = { local: { address: '198.51.100.1', port: 500 }, remote: { address: '203.0.113.9', port: 500 } }
+const first = hexVector('ike/first-packets/nm-l2tp-strongswan')
+
+function client(more: Partial<IkePolicy> = {}): ScriptedClient {
+  return new ScriptedClient(new IkeCore(ikePolicy({ key: 'secret', ...more })), path)
+}
+
+function show(effect: IkeEffect): string {
+  if (effect.do !== 'report') return effect.do
+  return effect.event.event === 'ike.negotiation.refused' ? `refused, ${effect.event.cause}` : effect.event.event
+}
+
+const clearPayloads = (octets: Uint8Array): readonly Payload[] => {
+  const { header, body } = parseHeader(octets)
+  return parseChain(header.next, body, 'clear').payloads
+}
+
+describe('MM3', () => {
+  const modp2048 = { ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }] } as const
+  const prime = Uint8Array.from(getDiffieHellman('modp14').getPrime())
+  const less = (by: number) => prime.map((octet, i) => (i === 255 ? octet - by : octet))
+  const zeros = (last: number) => concat(new Uint8Array(255), Uint8Array.of(last))
+  const good = () => doWork({ do: 'generate', group: 'modp2048' }, client().random) as { publicValue: Uint8Array }
+
+  test.each([
+    ['0', zeros(0)],
+    ['1', zeros(1)],
+    ['p-1', less(1)],
+    ['p', prime],
+    ['all ones, which is above p', new Uint8Array(256).fill(0xff)],
+    ['one octet short', new Uint8Array(255).fill(7)],
+    ['empty', new Uint8Array()],
+  ])('a public value of %s is refused, and the right one still accepted', (_, value) => {
+    const one = client(modp2048)
+    const mm2 = one.say(first)!
+    one.cookies = parseHeader(mm2).header
+    const effects = one.give({
+      on: 'datagram',
+      path,
+      octets: one.clear([kePayload(value), noncePayload(new Uint8Array(16).fill(1))]),
+    })
+    expect(effects.map(show)).toEqual(['refused, key exchange'])
+    expect(one.core.status()[0]?.state).toBe('awaiting MM3')
+    const mm4 = one.say(one.clear([kePayload(good().publicValue), noncePayload(new Uint8Array(16).fill(1))]))
+    expect(clearPayloads(mm4!).map(({ is }) => is)).toEqual(['KE', 'NONCE', 'NAT-D', 'NAT-D'])
+  })
+
+  test.each([7, 0, 257])('RFC 2409 §5: a nonce of %i octets is none; it MUST have 8 to 256', (length) => {
+    const one = client(modp2048)
+    one.cookies = parseHeader(one.say(first)!).header
+    const octets = one.clear([kePayload(good().publicValue), noncePayload(new Uint8Array(length))])
+    expect(one.give({ on: 'datagram', path, octets }).map(show)).toEqual(['ike.message.invalid'])
+    expect(one.core.status()[0]?.state).toBe('awaiting MM3')
+  })
+
+  test('RFC 3947 §3.2: our NAT-D MUST hold the peer’s end first, then ours; only the peer’s is ever spoiled', () => {
+    for (const forceEncapsulation of [false, true]) {
+      const one = client({ forceEncapsulation })
+      one.cookies = parseHeader(one.say(first)!).header
+      const hashOf = (end: { address: string; port: number }) => natHash('sha1', one.cookies, end)
+      const own = doWork({ do: 'generate', group: 'ecp256' }, one.random) as { publicValue: Uint8Array }
+      const natD = [path.local, path.remote].map((end) => natDPayload(payloadType['NAT-D'], hashOf(end)))
+      const mm4 = one.say(one.clear([kePayload(own.publicValue), noncePayload(new Uint8Array(16).fill(1)), ...natD]))!
+      const hashes = clearPayloads(mm4).flatMap((payload) => (payload.is === 'NAT-D' ? [hex(payload.hash)] : []))
+      expect(hashes[1]).toBe(hex(hashOf(path.local)))
+      expect(hashes[0] === hex(hashOf(path.remote))).toBe(!forceEncapsulation)
+    }
+  })
+})
+
+describe('MM5', () => {
+  test('with several keys for any peer, the one that decrypts it counts', () => {
+    const core = new IkeCore({
+      ...ikePolicy(),
+      preSharedKeys: ['old', 'secret', 'other'].map((text) => ({
+        peer: 'any',
+        key: ikePolicy({ key: text }).preSharedKeys[0]!.key,
+      })),
+    })
+    const two = new ScriptedClient(core, path)
+    expect(two.mainMode(first)[2]?.map(({ is }) => is)).toEqual(['ID', 'HASH'])
+    expect(core.state.sas.get(1)!.keyIndex).toBe(1)
+  })
+
+  test('a wrong key is one event, however often MM5 comes, and never answered', () => {
+    const one = client()
+    one.mainMode(first, { psk: 'wrong' })
+    const refused = one.effects.filter((effect) => show(effect) === 'refused, pre-shared key')
+    expect(refused).toMatchObject([
+      { event: { why: expect.stringContaining('the pre-shared key of 203.0.113.9 is not the one configured here') } },
+    ])
+    const sent = one.effects.filter((effect) => effect.do === 'send').length
+    const garbage = one.seal(new Uint8Array(16).fill(9), 2, 0, [noncePayload(new Uint8Array(60).fill(3))]).octets
+    for (let i = 0; i < 10; i++) {
+      one.now += 1_000
+      one.give({ on: 'datagram', path, octets: garbage })
+    }
+    expect(one.effects.filter((effect) => show(effect) === 'refused, pre-shared key').length).toBe(1)
+    expect(one.effects.filter((effect) => effect.do === 'send').length).toBe(sent)
+  })
+
+  test('damage behind the first block is no wrong key', () => {
+    const one = client()
+    const core = one.core
+    const give = one.give.bind(one)
+    // Every sealed message loses one bit on its way, behind its first block.
+    one.give = (input) => {
+      if (input.on !== 'datagram' || !parseHeader(input.octets).header.encrypted) return give(input)
+      return give({ ...input, octets: input.octets.map((octet, i) => (i === 28 + 20 ? octet ^ 1 : octet)) })
+    }
+    one.mainMode(first)
+    expect(one.effects.map(show).filter((name) => name.startsWith('refused'))).toEqual([])
+    expect(one.effects.map(show)).toContain('ike.message.invalid')
+    expect(core.status()[0]?.state).toBe('awaiting MM5')
+  })
+})
+
+test('RFC 2408 §3.1: phase 1 MUST have message id 0', () => {
+  const one = client()
+  const odd = first.slice()
+  odd[23] = 1
+  expect(one.give({ on: 'datagram', path, octets: odd }).map(show)).toEqual(['ike.message.invalid'])
+  expect(one.core.status()).toEqual([])
+})
