@@ -20,6 +20,9 @@
 namespace gatehouse::os {
 namespace {
 
+/// The same number in both families.
+constexpr int pathMtuDiscoveryOff = IP_PMTUDISC_DONT;
+static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT);
 constexpr int socketBuffer = 8 * 1024 * 1024;
 /// How long a full send buffer may hold a worker up before the datagrams are dropped, in milliseconds.
 constexpr int sendPatience = 5;
@@ -81,7 +84,7 @@ File bound(const SocketOptions& options, bool raw) {
             v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
   // DF stays clear, so that the kernel fragments what is larger than the path: IKE with certificates, PPP frames with EAP-TLS.
   setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
-            v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
+            v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, pathMtuDiscoveryOff);
   setBuffers(file.get());
   socklen_t length;
   const sockaddr_storage name = toName(options.family, options.address, raw ? uint16_t{0} : options.port, length);

@@ -51,7 +51,7 @@ Coalescer::Flow Coalescer::classify(const IpPacket& packet) const {
 
 bool Coalescer::sameFlow(const IpPacket& a, const IpPacket& b) {
   return a.version == b.version && a.protocol == b.protocol && a.headerLength == b.headerLength &&
-         std::memcmp(a.source(), b.source(), a.addressLength() * 2U) == 0 && b.upperLength() >= 4 &&
+         std::memcmp(a.source(), b.source(), size_t{2} * a.addressLength()) == 0 && b.upperLength() >= 4 &&
          std::memcmp(a.upper(), b.upper(), 4) == 0;
 }
 

@@ -34,8 +34,8 @@ class Events {
 
  private:
   // Some hundred full-sized IKE messages; some hundred control messages of each of a burst of logins.
-  static constexpr size_t strangerOctets = 512 * 1024;
-  static constexpr size_t friendOctets = 1024 * 1024;
+  static constexpr size_t strangerOctets = size_t{512} * 1024;
+  static constexpr size_t friendOctets = size_t{1024} * 1024;
 
   bool push(Ring& ring, std::span<const uint8_t> head, std::span<const uint8_t> body);
 

@@ -38,7 +38,7 @@ class Outbound {
   static constexpr size_t mostRuns = 32;
   static constexpr size_t mostPackets = 512;
   /// Octets gathered before a flush, so that nobody waits long for a pair that is being sent on.
-  static constexpr size_t mostOctets = 256 * 1024;
+  static constexpr size_t mostOctets = size_t{256} * 1024;
   /// Not a multiple of 4,096, so that runs don't begin in the same cache sets.
   static constexpr size_t runRoom = 65536 + 1088;
   static constexpr uint32_t mostSegments = 64;

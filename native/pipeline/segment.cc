@@ -75,7 +75,7 @@ uint32_t Segments::write(uint8_t* to, uint32_t index) const {
   const uint32_t payload = payloadOf(index);
   const uint32_t total = headers_ + payload;
   std::memcpy(to, packet_.data, headers_);
-  const uint32_t payloadSum = checksumCopy(to + headers_, packet_.data + headers_ + index * size_, payload);
+  const uint32_t payloadSum = checksumCopy(to + headers_, packet_.data + headers_ + size_t{index} * size_, payload);
   if (packet_.version == 4) {
     store16(to + 2, static_cast<uint16_t>(total));
     store16(to + 4, static_cast<uint16_t>(load16(packet_.data + 4) + index));

@@ -54,7 +54,7 @@ struct Spec {
   uint32_t workers = 1;
   bool sequencing = false;
   bool compressed = false;
-  std::string engine = "";
+  std::string engine = {};
   bool ipv6 = false;
   bool offloads = true;
 };
@@ -202,10 +202,11 @@ void exchange(const Spec& spec) {
   for (const auto& [side, address] :
        {std::pair(&gatewaySide, "10.99.0.1/24"), std::pair(&clientSide, "10.99.0.2/24")}) {
     const std::string& name = side->name();
-    CHECK(run("ip link set " + name + " netns " + name + " && ip -n " + name + " addr add " + address + " dev " + name +
-              " && ip -n " + name + " link set " + name + " up"));
+    CHECK(run(std::string("ip link set ").append(name).append(" netns ").append(name)));
+    CHECK(run(std::string("ip -n ").append(name).append(" addr add ").append(address).append(" dev ").append(name)));
+    CHECK(run(std::string("ip -n ").append(name).append(" link set ").append(name).append(" up")));
   }
-  const size_t size = 4 * 1000 * 1000;
+  const size_t size = 4'000'000;
   transfer(clientSide, gatewaySide, "10.99.0.1", size);
   transfer(gatewaySide, clientSide, "10.99.0.2", size);
   std::vector<uint8_t> events(65536);

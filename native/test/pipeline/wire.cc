@@ -124,7 +124,7 @@ class Wire {
     std::vector<std::string> all;
     for (int i = 0; i < 400 && all.empty() && (counter.empty() || count(counter) < value); i++) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      Octets to(65536 * 4);
+      Octets to(262144);
       bool more = false;
       const size_t length = plane->drain(to, more);
       for (size_t at = 0; at < length; at += 4 + load32(&to[at])) all.push_back(toHex(&to[at + 4], load32(&to[at])));
