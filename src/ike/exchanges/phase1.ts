@@ -1,6 +1,7 @@
 // What both roles of phase 1 share: the end of the negotiation, good or bad.
 import { isWeak } from '../../algorithms/levels.ts'
 import { showIkeProposal } from '../../algorithms/proposals.ts'
+import { wipe } from '../../crypto/constant-time.ts'
 import type { Digest } from '../../crypto/hash.ts'
 import type { Path } from '../../wire/address.ts'
 import type { ClientKind } from '../contract.ts'
@@ -89,6 +90,7 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   follow(turn, sa, path)
   arm(turn, `give-up ${sa.id}`, undefined)
   arm(turn, `resend ${sa.id}`, undefined)
+  if ('exchanged' in sa.phase1) wipe(sa.phase1.exchanged.gxy)
   advance(sa, { is: 'established', agreed, keys, lastBlock })
   sa.identity = identityKey(identity)
   sa.shownIdentity = showIdentity(identity)
