@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ipv4Number } from '../wire/address.ts'
 import { AddressPool, type PoolPlan } from './pool.ts'
@@ -71,4 +72,41 @@ test('a changed plan names the held addresses that it would not give', () => {
     '10.0.0.11',
   ])
   expect([pool.size, pool.used]).toEqual([20, 3])
+})
+
+test('whatever is taken and given back, no address is held twice, and none is refused while one is free', () => {
+  const users = ['a', 'b', 'c', 'd', 'e', 'fixed']
+  const step = fc.record({
+    user: fc.constantFrom(...users),
+    give: fc.boolean(),
+    wait: fc.integer({ min: 0, max: 60_000 }),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const pool = new AddressPool(plan('10.0.0.1', '10.0.0.5', { fixed: new Map([['fixed', '10.0.0.5']]) }))
+      const held = new Map<string, string>()
+      let now = 0
+      for (const { user, give, wait } of steps) {
+        now += wait
+        if (give) {
+          const [address] = [...held].find(([, holder]) => holder === user) ?? []
+          if (address !== undefined) {
+            pool.release(address, now)
+            held.delete(address)
+          }
+          continue
+        }
+        const address = pool.take(user, now)
+        const free =
+          user === 'fixed'
+            ? !held.has('10.0.0.5')
+            : [...held.values()].filter((holder) => holder !== 'fixed').length < 3
+        expect(address !== undefined).toBe(free)
+        if (address === undefined) continue
+        expect(held.has(address) || address === '10.0.0.1').toBe(false)
+        held.set(address, user)
+      }
+      expect(pool.used).toBe(held.size)
+    }),
+  )
 })

@@ -78,7 +78,8 @@ export class LinuxNetwork implements Network {
       this.#setSysctl(`${own}/send_redirects`, '0', false)
       this.#startWatch()
       return [...new Set(troubles)].concat(
-        obstacles(await this.#run('nft', ['-j', 'list', 'chains']), tableOf(plan.device), plan.device),
+        // An nft that was built without JSON tells nothing: then nothing can be said.
+        obstacles(await this.#run('nft', ['-j', 'list', 'chains']).catch(() => ''), tableOf(plan.device), plan.device),
       )
     })
   }
