@@ -5,6 +5,7 @@ import type { Auth, Client } from './lab/client.ts'
 import type { Gateway } from './lab/gateway.ts'
 import { type Lab, openLab } from './lab/lab.ts'
 import { addresses, behindNat, direct, sameAddress } from './lab/network.ts'
+import { until } from './lab/run.ts'
 import { interop } from './lab/suite.ts'
 import { dial, generous, inner } from './settings.ts'
 
@@ -18,7 +19,8 @@ const ikes = [
 ]
 const esps = ['3des-sha1', 'aes128-sha1', 'aes256-sha1', 'aes256-sha256', 'aes128gcm16']
 const auths: Auth[] = ['mschapv2', 'chap', 'pap']
-const megabytes = 100
+/** 100 is what is promised; fewer for a hurried look at all combinations. */
+const megabytes = Number(process.env.GATEHOUSE_LAB_MEGABYTES ?? 100)
 
 type Row = { ike: string; esp: string; auth: Auth; natted: boolean; ccp: boolean }
 
@@ -92,8 +94,10 @@ interop('logins', () => {
       const { here, there } = await client.transfer(direction, lab.inside, megabytes * 1_000_000)
       expect(there).toEqual({ bytes: megabytes * 1_000_000, sha256: here })
     }
-    const { bytesIn, bytesOut } = await gateway.session('alice')
-    expect(Math.min(bytesIn, bytesOut)).toBeGreaterThan(megabytes * 1_000_000)
+    await until('the status to count the octets of both directions', async () => {
+      const { bytesIn, bytesOut } = await gateway.session('alice')
+      return Math.min(bytesIn, bytesOut) > megabytes * 1_000_000
+    })
   }
 
   test.each(strongswanRows)('strongSwan, IKE $ike, ESP $esp, $auth, NAT $natted', (row) => check('strongswan', row))
