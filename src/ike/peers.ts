@@ -8,6 +8,7 @@ import { type Path, sameEndpoint, samePath } from '../wire/address.ts'
 import type { PeerGoneReason, PeerId } from './contract.ts'
 import { armProbe } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
+import { challenge, exchangedHere, provenHere, vouch } from './return-path.ts'
 import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
 import { arm, emit, report, type Turn } from './turn.ts'
 
@@ -33,19 +34,21 @@ export function inherit(turn: Turn, sa: IkeSa): void {
 
 function heir(turn: Turn, sa: IkeSa): Peer | undefined {
   const own = sa.peer === undefined ? undefined : turn.state.peers.get(sa.peer)
-  if (own) return own
-  const other = samePeers(turn, sa)[0]
-  sa.peer = other?.id
-  if (other) other.sas.add(sa.id)
-  return other
+  const found = own ?? samePeers(turn, sa)[0]
+  sa.peer = found?.id
+  if (!found) return undefined
+  found.sas.add(sa.id)
+  vouch(sa, found)
+  return found
 }
 
-/** Peers with the same authenticated ID at the same outer address and port, the newest first. */
+/** Peers with the same authenticated ID at the same outer address and port, the newest first; the address is shown to be theirs and the SA's. */
 function samePeers(turn: Turn, sa: IkeSa): Peer[] {
+  if (!exchangedHere(sa)) return []
   const atEndpoint = turn.state.peersByRemote.get(remoteKey(sa.path))
   return [...(atEndpoint ?? [])]
     .map((id) => turn.state.peers.get(id)!)
-    .filter((peer) => peer.identity === sa.identity)
+    .filter((peer) => peer.identity === sa.identity && provenHere(peer))
     .reverse()
 }
 
@@ -55,6 +58,8 @@ function newPeer(turn: Turn, sa: IkeSa): Peer {
     identity: sa.identity ?? '',
     client: sa.client,
     path: sa.path,
+    provenAt: exchangedHere(sa) ? sa.exchangedWith : undefined,
+    challenge: undefined,
     sas: new Set([sa.id]),
     pairs: new Map(),
     using: undefined,
@@ -307,6 +312,7 @@ export function movePeer(turn: Turn, peer: Peer, path: Path): void {
   }
   emit(turn, { do: 'move', peer: peer.id, path })
   report(turn, { event: 'ike.peer.moved', peer: peer.id, from, to: path })
+  if (from.remote.address !== path.remote.address) challenge(turn, peer)
 }
 
 /** The pair of an inbound SPI, with its peer. */

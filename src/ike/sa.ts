@@ -48,6 +48,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     role,
     cookies,
     path,
+    exchangedWith: path.remote.address,
     phase1,
     client,
     natMethod: undefined,

@@ -89,6 +89,8 @@ export type IkeSa = {
   /** The responder's is all zero until MM2. */
   cookies: Cookies
   path: Path
+  /** The address with which main mode was spoken in clear: what we sent there was answered from there. */
+  readonly exchangedWith: string
   phase1: Phase1
   client: ClientKind
   natMethod: NatMethod | undefined
@@ -258,6 +260,10 @@ export type Peer = {
   readonly identity: string
   readonly client: ClientKind
   path: Path
+  /** The last address at which it was shown to be (return-path.ts). */
+  provenAt: string | undefined
+  /** A question that went to an address at which it is not shown to be yet. */
+  challenge: { readonly address: string; readonly sequence: number } | undefined
   /** ISAKMP SAs, the oldest first. */
   readonly sas: Set<IkeSaId>
   /** By inbound SPI, the oldest first. */

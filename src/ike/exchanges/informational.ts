@@ -1,5 +1,6 @@
 // Informational exchanges (RFC 2409 §5.7): Delete and notifies. Authenticated ones act; others change nothing and are only reported.
 import { sameSecret } from '../../crypto/constant-time.ts'
+import { samePath } from '../../wire/address.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { PeerGoneReason } from '../contract.ts'
 import { alive } from '../dpd.ts'
@@ -11,6 +12,7 @@ import { deletedByPeer, endPeer, initialContact } from '../peers.ts'
 import { espSpi, spiOctets } from '../proposals.ts'
 import { allowed } from '../quota.ts'
 import { remember } from '../retransmit.ts'
+import { answered } from '../return-path.ts'
 import { dropSa, findSa, follow, markDeleted, markSeen, newMessageId, protection, standingSa } from '../sa.ts'
 import type { IkeSa, Pair, Peer } from '../state.ts'
 import { arm, report, reportInvalid, send, type Turn } from '../turn.ts'
@@ -112,7 +114,7 @@ function hear(turn: Turn, sa: IkeSa, payload: NotifyPayload, received: Received)
       return answerProbe(turn, sa, payload, received)
     case notifyType['R-U-THERE-ACK']:
       // Being authentic and new, it has counted as life already.
-      return
+      return heardAnswer(turn, sa, payload)
     case notifyType['INITIAL-CONTACT']:
       initialContact(turn, sa)
       break
@@ -135,6 +137,11 @@ function failedAtPeer(turn: Turn, sa: IkeSa, notify: string): void {
   refusedByPeer(turn, sa, notify)
   for (const [messageId, quick] of [...sa.quick])
     if (quick.is === 'awaiting QM3') unfinished(turn, sa, messageId, quick, `the peer answered it with ${notify}`)
+}
+
+function heardAnswer(turn: Turn, sa: IkeSa, payload: NotifyPayload): void {
+  const peer = turn.state.peers.get(sa.peer ?? -1)
+  if (peer && samePath(peer.path, sa.path)) answered(peer, deadPeerSequence(payload))
 }
 
 // RFC 3706 §5.3: the answer repeats the sequence number. A repeat of the message is answered from the cache.
