@@ -41,9 +41,9 @@ export function has(command) {
 /** Which of these Debian packages are not installed. */
 export function missingPackages(packages) {
   if (!has('dpkg-query')) return []
-  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], {
-    encoding: 'utf8',
-  })
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own form of fields
+  const form = '${Package} ${db:Status-Status}\n'
+  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', form, ...packages], { encoding: 'utf8' })
   const installed = new Set(
     stdout
       .split('\n')

@@ -80,7 +80,13 @@ async function tests(folder, settings) {
     const lines = output.trimEnd().split('\n')
     const counts = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(lines.at(-1) ?? '')
     if (code !== 0 || !counts) process.stdout.write(output)
-    else process.stdout.write(lines.filter((line) => line.startsWith('skipped')).map((line) => `${line}\n`).join(''))
+    else
+      process.stdout.write(
+        lines
+          .filter((line) => line.startsWith('skipped'))
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
     total.passed += Number(counts?.[1] ?? 0)
     total.failed += Number(counts?.[2] ?? 0)
     total.skipped += Number(counts?.[3] ?? 0)
@@ -91,13 +97,25 @@ async function tests(folder, settings) {
 
 async function fuzz() {
   if (!has('clang++')) return skipped('fuzzing: there is no clang++ (apt-get install clang libclang-rt-14-dev)')
-  const settings = ['-DGATEHOUSE_FUZZ=ON', '-DGATEHOUSE_SANITIZE=address', '-DCMAKE_BUILD_TYPE=RelWithDebInfo', ...clang]
+  const settings = [
+    '-DGATEHOUSE_FUZZ=ON',
+    '-DGATEHOUSE_SANITIZE=address',
+    '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+    ...clang,
+  ]
   const targets = readdirSync(join(native, 'test/fuzz'))
     .filter((name) => name.endsWith('.cc'))
     .map((name) => name.slice(0, -3))
     .filter((name) => options.target === undefined || options.target === name)
   if (targets.length === 0) return failed(`there is no fuzz target ${options.target}`)
-  if (!(await build('build-fuzz', settings, targets.map((name) => `fuzz-${name}`)))) return
+  if (
+    !(await build(
+      'build-fuzz',
+      settings,
+      targets.map((name) => `fuzz-${name}`),
+    ))
+  )
+    return
   for (const name of targets) {
     const corpus = join(native, 'build-fuzz/corpus', name)
     const artifacts = join(native, 'build-fuzz/found', name, '/')

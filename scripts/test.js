@@ -29,7 +29,7 @@ const vitest = (config) => [
 
 /** Each suite: one command, and how its counts are read. `check`: the command is one test, passed or failed. */
 const suites = [
-  { name: 'format', counts: 'check', command: [bin('biome'), 'ci', '.'] },
+  { name: 'format', counts: 'check', command: [bin('biome'), 'ci', '--colors=off', '.'] },
   { name: 'types', counts: 'check', command: [bin('tsc'), '--noEmit'] },
   { name: 'native', counts: 'closing line', command: [process.execPath, `${root}/scripts/test-native.js`] },
   { name: 'unit', counts: 'vitest', command: vitest() },
