@@ -66,6 +66,12 @@ void hashOneBlock(IMB_MGR* manager, Integrity integrity, const std::uint8_t* blo
   }
 }
 
+/// Asks for the lines of memory; of ten thousand SAs' keys hardly any is in the cache when its packet comes.
+void prefetch(const void* from, std::size_t octets) noexcept {
+  const auto* at = static_cast<const std::uint8_t*>(from);
+  for (std::size_t i = 0; i < octets; i += 64) __builtin_prefetch(at + i);
+}
+
 using GcmFunction = void (*)(const gcm_key_data*, gcm_context_data*, std::uint8_t*, const std::uint8_t*, std::uint64_t,
                              const std::uint8_t*, const std::uint8_t*, std::uint64_t, std::uint8_t*, std::uint64_t);
 
@@ -89,10 +95,22 @@ class GcmKey final : public Key {
         break;
     }
     std::copy_n(key.end() - gcmSaltLength, gcmSaltLength, salt_.begin());
+    // The powers of the hash key stand where the AVX512 functions want them, or where all others do.
+    constexpr std::uint64_t wide = IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
+    wide_ = manager->used_arch == IMB_ARCH_AVX512 && (manager->features & wide) == wide;
   }
   ~GcmKey() override {
     wipe(&data_, sizeof data_);
     wipe(std::span(salt_));
+  }
+
+  /// What a packet of this length will read: the round keys, and as many powers of the hash key as it has blocks, the lowest of which stand last.
+  void prefetchFor(std::size_t length) const noexcept {
+    prefetch(data_.expanded_keys, sizeof data_.expanded_keys);
+    if (!wide_) return prefetch(&data_.ghash_keys, sizeof data_.ghash_keys.sse_avx);
+    constexpr std::size_t most = sizeof data_.ghash_keys.vaes_avx512;
+    const std::size_t octets = std::min(most, length + 16);
+    prefetch(data_.ghash_keys.vaes_avx512.shifted_hkey + (most - octets), octets);
   }
 
   /// RFC 4106: nonce = salt | IV; associated data = SPI | sequence (all 64 bits of it with ESN).
@@ -116,16 +134,19 @@ class GcmKey final : public Key {
   }
 
  private:
-  alignas(64) gcm_key_data data_;
   GcmFunction run_;
   std::array<std::uint8_t, gcmSaltLength> salt_;
+  bool wide_;
+  alignas(64) gcm_key_data data_;
 };
 
 class ChainKey final : public Key {
  public:
   ChainKey(IMB_MGR* manager, const Transform& transform, Direction direction, std::span<const std::uint8_t> cipherKey,
            std::span<const std::uint8_t> integrityKey)
-      : Key(transform, direction), hash_(hashKind(transform.integrity)) {
+      : Key(transform, direction),
+        hash_(hashKind(transform.integrity).algorithm),
+        tagLength_(hashKind(transform.integrity).tagLength) {
     expandCipher(manager, cipherKey);
     expandIntegrity(manager, integrityKey);
   }
@@ -133,6 +154,11 @@ class ChainKey final : public Key {
     wipe(std::span(schedules_));
     wipe(std::span(inner_));
     wipe(std::span(outer_));
+  }
+
+  void prefetchAll() const noexcept {
+    prefetch(schedules_.data(), scheduleLength_);
+    prefetch(inner_.data(), sizeof inner_ + sizeof outer_);
   }
 
   /// Everything of the job but what is done with the tag. The ESN's high half must stand behind the packet already.
@@ -152,12 +178,12 @@ class ChainKey final : public Key {
     job.msg_len_to_cipher_in_bytes = packet.length - head;
     job.iv = packet.packet + espHeaderLength;
     job.iv_len_in_bytes = t.ivLength();
-    job.hash_alg = hash_.algorithm;
+    job.hash_alg = hash_;
     job.hash_start_src_offset_in_bytes = 0;
     job.msg_len_to_hash_in_bytes = packet.length + (t.esn ? 4U : 0U);
     job.u.HMAC._hashed_auth_key_xor_ipad = inner_.data();
     job.u.HMAC._hashed_auth_key_xor_opad = outer_.data();
-    job.auth_tag_output_len_in_bytes = hash_.tagLength;
+    job.auth_tag_output_len_in_bytes = tagLength_;
   }
 
  private:
@@ -178,6 +204,7 @@ class ChainKey final : public Key {
         cipherMode_ = IMB_CIPHER_CBC;
         keyLength_ = transform().keyBits / 8U;
         keys_ = schedules_.data();
+        scheduleLength_ = 16U * (transform().keyBits / 32U + 7U);
         break;
       }
       case Cipher::desCbc:
@@ -190,6 +217,7 @@ class ChainKey final : public Key {
         keyLength_ = key.size();
         cipherMode_ = key.size() == 8 ? IMB_CIPHER_DES : IMB_CIPHER_DES3;
         keys_ = key.size() == 8 ? static_cast<const void*>(schedules_.data()) : tripleDes_.data();
+        scheduleLength_ = key.size() / 8 * desScheduleLength;
         break;
       case Cipher::null:
       case Cipher::aesGcm: cipherMode_ = IMB_CIPHER_NULL; break;
@@ -211,14 +239,16 @@ class ChainKey final : public Key {
 
   static constexpr std::size_t desScheduleLength = 128;
 
+  IMB_HASH_ALG hash_;
+  IMB_CIPHER_MODE cipherMode_ = IMB_CIPHER_NULL;
+  std::size_t tagLength_;
+  std::size_t keyLength_ = 0;
+  std::size_t scheduleLength_ = 0;
+  const void* keys_ = nullptr;
   alignas(64) std::array<std::uint8_t, 3 * desScheduleLength> schedules_{};
   alignas(16) std::array<std::uint8_t, 64> inner_{};
   alignas(16) std::array<std::uint8_t, 64> outer_{};
   std::array<const void*, 3> tripleDes_{};
-  HashKind hash_;
-  IMB_CIPHER_MODE cipherMode_ = IMB_CIPHER_NULL;
-  std::size_t keyLength_ = 0;
-  const void* keys_ = nullptr;
 };
 
 class IpsecMbContext final : public Context {
@@ -253,6 +283,8 @@ class IpsecMbContext final : public Context {
     IMB_MGR* manager = manager_.get();
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       Job& job = jobs[i];
+      if (i + 2 * keysAhead < jobs.size()) __builtin_prefetch(jobs[i + 2 * keysAhead].key);
+      if (i + keysAhead < jobs.size()) prefetchKey(jobs[i + keysAhead]);
       if (!acceptable(job, direction)) {
         job.status = Status::failed;
       } else if (job.key->transform().cipher == Cipher::aesGcm) {
@@ -267,6 +299,18 @@ class IpsecMbContext final : public Context {
     }
     for (IMB_JOB* done = IMB_FLUSH_JOB(manager); done != nullptr; done = IMB_FLUSH_JOB(manager)) {
       finish<direction>(*done);
+    }
+  }
+
+  /// How many packets before its own a key is asked for: the memory's latency, in packets of any length.
+  static constexpr std::size_t keysAhead = 4;
+
+  static void prefetchKey(const Job& job) noexcept {
+    if (job.key == nullptr) return;
+    if (job.key->transform().cipher == Cipher::aesGcm) {
+      static_cast<const GcmKey&>(*job.key).prefetchFor(job.length);
+    } else {
+      static_cast<const ChainKey&>(*job.key).prefetchAll();
     }
   }
 
