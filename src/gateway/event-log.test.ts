@@ -73,6 +73,21 @@ test('another reason of the same source is another line, up to a bound', () => {
   expect(lines.length).toBe(9)
 })
 
+test('a client that moves with every packet, or sets off a bug with every one, does not fill the log', () => {
+  const { lines, log } = house()
+  for (let i = 0; i < 1_000; i++) {
+    const [from, to] = [path('203.0.113.9', 4500 + (i % 2)), path('203.0.113.9', 4501 - (i % 2))]
+    log.emit({ event: 'ike.peer.moved', peer: 1, from, to }, { peer: `203.0.113.9:${to.remote.port}` })
+    log.emit({ event: 'gateway.bug', machine: `ppp call ${i}`, input: 'frame', error: 'no such thing', stack: '' })
+    log.emit({ event: 'fastpath.refused', what: `session ${i}`, code: 'refused', message: 'ids-in-use' })
+  }
+  expect(lines).toEqual([
+    '203.0.113.9:4500 goes on from 203.0.113.9:4501',
+    'a bug of ours in ppp call 0 (input frame): no such thing; only this one is dropped',
+    'the data plane refused session 0: ids-in-use (refused)',
+  ])
+})
+
 test('ten thousand sources neither fill the memory nor the log', () => {
   const { time, lines, log } = house()
   for (let i = 0; i < 10_000; i++) log.emit(refused(`10.0.${i >> 8}.${i & 255}`))

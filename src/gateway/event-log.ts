@@ -81,8 +81,7 @@ export class EventLog {
 
   /** The reason belongs to the key while its source has few of them. */
   #keyOf(source: string, event: GatewayEvent, origin: Origin): string {
-    const reason = 'why' in event ? event.why : ''
-    const exact = `${source} ${'user' in event ? event.user : (origin.user ?? '')} ${reason}`
+    const exact = `${source} ${'user' in event ? event.user : (origin.user ?? '')} ${reasonOf(event)}`
     if (this.#folds.has(exact)) return exact
     if ((this.#reasons.get(source) ?? 0) >= mostReasons)
       return this.#folds.has(source) || this.#folds.size < mostFolds ? source : event.event
@@ -111,7 +110,13 @@ export class EventLog {
   }
 }
 
-/** What a stranger, or a client in a loop, can repeat as fast as the line carries. */
+/** What a stranger, or a client in a loop, can repeat as fast as the line carries; errors too, since a bug of ours may be somebody's to trigger. */
 function folds(event: GatewayEvent, { level }: LogRecord): boolean {
-  return level === 'warn' || /invalid|stray|unknown|notify/.test(event.event)
+  return level === 'warn' || level === 'error' || /invalid|stray|unknown|notify|moved/.test(event.event)
+}
+
+function reasonOf(event: GatewayEvent): string {
+  if ('why' in event) return event.why
+  if (event.event === 'gateway.bug') return `${event.machine.replace(/\d+/g, '')} ${event.error}`
+  return event.event === 'fastpath.refused' ? event.message : ''
 }
