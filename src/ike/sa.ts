@@ -1,5 +1,6 @@
 // The life of an ISAKMP SA outside its exchanges: made, found, moved, deleted, forgotten. Deleting one ends nothing above it.
 
+import { wipe } from '../crypto/constant-time.ts'
 import { hash } from '../crypto/hash.ts'
 import { type Path, samePath } from '../wire/address.ts'
 import { hex } from '../wire/codec.ts'
@@ -166,6 +167,13 @@ export function markDeleted(turn: Turn, sa: IkeSa, reason: string): void {
   report(turn, { event: 'ike.sa.closed', path: sa.path, sa: sa.id, reason })
 }
 
+function forgetSecrets(phase1: Phase1): void {
+  if ('exchanged' in phase1) wipe(phase1.exchanged.gxy)
+  if (!('keys' in phase1)) return
+  const { skeyid, skeyidD, skeyidA, skeyidE, cipherKey } = phase1.keys
+  wipe(skeyid, skeyidD, skeyidA, skeyidE, cipherKey)
+}
+
 // The SPI of a pair that is not asked for yet; one that is being installed is given up when the fast path has answered.
 function promised(quick: QuickMode): number | undefined {
   if (quick.is === 'awaiting QM2') return quick.wish.inboundSpi
@@ -189,5 +197,6 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
     if (spi !== undefined && state.spis.get(spi) === -1) state.spis.delete(spi)
   }
   if (sa.peer !== undefined) state.peers.get(sa.peer)?.sas.delete(sa.id)
+  forgetSecrets(sa.phase1)
   if (sa.phase1.is === 'established') report(turn, { event: 'ike.sa.closed', path: sa.path, sa: sa.id, reason })
 }
