@@ -58,6 +58,18 @@ describe('half-open negotiations', () => {
     expect(gateway.eventsOf('ike.limit.reached').map(({ limit }) => limit)).toContain('total')
   })
 
+  test('a source that completed one can’t take all the places either', () => {
+    const { time, flood, connect, open } = gatewayWith({ perSource: 4, total: 20 })
+    const once = connect('198.51.100.66')
+    time.run(2_000)
+    once.handle({ on: 'shutdown' })
+    flood('198.51.100.66', 100)
+    expect(open()).toBe(5)
+    const stranger = connect('198.51.100.8')
+    time.run(time.now + 2_000)
+    expect(stranger.news.map((effect) => effect.do)).toEqual(['peerUp'])
+  })
+
   test('an office behind one NAT is one source, and may bring up many at once after the first', () => {
     const { time, gateway, network, connect } = gatewayWith({ perSource: 2, total: 100 })
     connect('198.51.100.7')

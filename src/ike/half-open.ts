@@ -16,6 +16,8 @@ export type HalfOpen = {
 
 // Ours: sources remembered as good ones.
 const completedKept = 4096
+/** Ours: the share of all places that one good source may take. An office fits, and nobody who once came in, or who writes his address, shuts out the rest. */
+const knownShare = 1 / 4
 
 export function noHalfOpen(): HalfOpen {
   return { source: new Map(), count: new Map(), completed: new Set(), dropped: 0 }
@@ -31,7 +33,8 @@ export function admission(turn: Turn, path: Path): Admission {
   const limits = policyOf(turn).halfOpen
   const source = path.remote.address
   const known = halfOpen.completed.has(source)
-  if (!known && (halfOpen.count.get(source) ?? 0) >= limits.perSource) return { is: 'dropped', limit: 'per-source' }
+  const most = known ? Math.max(limits.perSource, limits.total * knownShare) : limits.perSource
+  if ((halfOpen.count.get(source) ?? 0) >= most) return { is: 'dropped', limit: 'per-source' }
   if (halfOpen.source.size < limits.total) return { is: 'admitted' }
   if (!known) return { is: 'dropped', limit: 'total' }
   for (const [id, other] of halfOpen.source)
