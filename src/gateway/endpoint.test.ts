@@ -108,6 +108,41 @@ test('L2TP throws on a peer’s message: that peer goes, the other stays', async
   expect(gateway.status().sessions.map(({ peer }) => peer)).toEqual(['198.51.100.8:500'])
 })
 
+test('a peer has so many calls without a log-in, and no more', async () => {
+  let flood = false
+  const hungUp: number[] = []
+  const { gateway } = await gatewayWith({
+    l2tp: (policy) => {
+      const core = cores.l2tp(policy)
+      const handle = core.handle.bind(core)
+      core.handle = (input, at) => {
+        if (input.on === 'hangUp' && input.result === 4) hungUp.push(input.call)
+        if (!flood || input.on !== 'control') return handle(input, at)
+        flood = false
+        return Array.from({ length: 70 }, (_, i) => ({
+          do: 'callUp',
+          call: 1000 + i,
+          request: undefined,
+          peer: input.peer,
+          local: { tunnel: 1, session: 1000 + i, port: 1701 },
+          remote: { tunnel: 1, session: 1000 + i, port: 1701 },
+          sequencing: false,
+          peerHostName: 'client',
+          callingNumber: undefined,
+        }))
+      }
+      return core
+    },
+  })
+  const one = world.machine('198.51.100.7')
+  await logIn(one)
+  flood = true
+  one.fastPath.sendControl(1, 1701, 1701, Uint8Array.of(0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0))
+  await world.run(100)
+  expect(hungUp).toEqual([1064, 1065, 1066, 1067, 1068, 1069])
+  expect(gateway.status().sessions.map(({ peer }) => peer)).toEqual(['198.51.100.7:500'])
+})
+
 test('IKE throws on a datagram: only peers at that address and port go', async () => {
   let armed = false
   const { machine, gateway } = await gatewayWith({

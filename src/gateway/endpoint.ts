@@ -52,6 +52,9 @@ const announceMs = 60_000
 /** Our own: IPsec without L2TP is kept so long for a client that dials again on it; a new dial takes a second, so ten minutes are generous. */
 const idleMs = 600_000
 
+/** Our own: calls of one peer that have not proved a password. Whoever has the pre-shared key can make them; a gateway that dials for others has a few at once. */
+const mostUnproven = 64
+
 export class Endpoint {
   readonly driver: Driver
   readonly #platform: Platform
@@ -392,6 +395,13 @@ export class Endpoint {
       this.#l2tpSeat.send({ on: 'hangUp', call: up.call, result: 2, error: 0, text: 'no such peer' })
       return
     }
+    const unproven = [...peer.calls.values()].filter(({ link }) => link.status().phase !== 'network').length
+    if (unproven >= mostUnproven) {
+      const why = `${unproven} calls of this peer have not logged in yet; more are taken when some have`
+      this.#events.emit({ event: 'l2tp.session.refused', peer: peer.id, why, userSees: undefined }, this.originOf(peer))
+      this.#l2tpSeat.send({ on: 'hangUp', call: up.call, ...noFacilities, text: 'too many calls without a log-in' })
+      return
+    }
     const link = this.#cores.ppp(this.#owner.pppPolicy(peer))
     const seat = this.driver.seat<PppInput, PppEffect>({
       name: `ppp call ${up.call}`,
@@ -508,6 +518,9 @@ export class Endpoint {
 
 /** CDN's result code 3: the call was ended for administrative reasons (RFC 2661 §4.4.2), as Windows itself says it. */
 const administrative = { result: 3, error: 0 } as const
+
+/** CDN's result code 4 and general error 4: no facilities at the moment, insufficient resources (RFC 2661 §4.4.2). */
+const noFacilities = { result: 4, error: 4 } as const
 
 /** What a session is set to while it says goodbye: no packet passes. */
 const shut = { acfc: false, pfc: false, mtu: 1400, address: undefined, networks: [] } as const

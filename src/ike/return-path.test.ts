@@ -85,6 +85,7 @@ describe('somebody with the same key', () => {
     const spi = [...core.state.peers.get(1)!.pairs.keys()][0]!
     impostor.give({
       on: 'moved',
+      peer: 1,
       inboundSpi: spi,
       path: { local: impostor.path.local, remote: at('203.0.113.9', 4500).remote },
     })
@@ -134,7 +135,7 @@ describe('who really went elsewhere', () => {
     const me = connected(core)
     const spi = [...core.state.peers.get(1)!.pairs.keys()][0]!
     const remote = { address: '203.0.113.9', port: 61_000 }
-    const effects = me.give({ on: 'moved', inboundSpi: spi, path: { local: me.path.local, remote } })
+    const effects = me.give({ on: 'moved', peer: 1, inboundSpi: spi, path: { local: me.path.local, remote } })
     expect(effects.map((effect) => effect.do)).toEqual(['move', 'report'])
   })
 })

@@ -35,6 +35,19 @@ function call(trace: L2tpTrace, request = 5): readonly string[] {
 }
 
 describe('LNS', () => {
+  test('calls that a peer does not finish are 64 at most, and another peer is not hindered', () => {
+    const trace = established({ portLimit: 128 })
+    const answers = Array.from({ length: 200 }, (_, i) => {
+      const lines = trace.say('ICRQ', { assignedSessionId: 1 + i, callSerialNumber: i })
+      return lines.some((line) => line.startsWith('report l2tp.session.refused'))
+    })
+    expect(answers.indexOf(true)).toBe(64)
+    const other = { peer: 2 }
+    trace.fresh().say('SCCRQ', sccrq, other)
+    trace.say('SCCCN', {}, { ...other, nr: 1 })
+    expect(trace.say('ICRQ', icrq, { ...other, nr: 1 }).join()).toContain('ICRP')
+  })
+
   test('a client logs in and leaves', () => {
     const trace = new L2tpTrace()
     expect(trace.say('SCCRQ', sccrq)).toEqual(['SCCRP 7/0 Ns 0 Nr 1 T1'])

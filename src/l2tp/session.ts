@@ -37,8 +37,10 @@ export type Carrier = {
   send(around: Surroundings, type: MessageType, fields: Fields, session: number): void
 }
 
-/** Sessions that one control connection may carry: no honest client comes near, and a peer can't fill the memory. */
-const mostSessions = 4096
+/** Sessions that one control connection may carry: no honest client comes near, and a peer can't fill the memory or take all session IDs. */
+const mostSessions = 256
+/** Of these, on their way up at once: they hold an ID and a port, and cost their peer one message. */
+const mostPending = 64
 /** From ICRQ to ICCN, and from the request to the end of it all in the LAC: far more than any client takes. */
 const setUpMs = 60_000
 /** bits per second, told in ICCN: means nothing here; Windows and Android send the same. */
@@ -129,7 +131,11 @@ function receiveRequest(carrier: Carrier, around: Surroundings, to: number, mess
   if (old) {
     return step(carrier, around, old, 'Receive ICRQ', { ending: outOfPlace(message, old), byUs: true })
   }
-  const room = { used: around.calls.used, limit: around.policy.portLimit, full: carrier.sessions.size >= mostSessions }
+  const room = {
+    used: around.calls.used,
+    limit: around.policy.portLimit,
+    full: carrier.sessions.size >= mostSessions || carrier.pending.size >= mostPending,
+  }
   const session = newSession(carrier, around, 'LNS', undefined)
   const refusal = refuseCall(message, { ...room, full: room.full || !session })
   if (!session) return refuseUnnumbered(carrier, around, { local: 0, remote }, refusal!)
