@@ -266,6 +266,20 @@ test('a reload that the network refuses keeps what runs; one that takes a restar
   expect(await ping(client, session, machine)).toBe(true)
 })
 
+test('proxy ARP follows the sessions, also where a reload switches it on', async () => {
+  const { machine, gateway } = await house()
+  const client = world.machine('198.51.100.7')
+  const session = await logIn(client)
+  expect([...machine.network.clients]).toEqual([])
+  await world.of(gateway.reload(configuration(base.replace('users:', '  forwarding: proxy-arp\nusers:'))))
+  expect([...machine.network.clients]).toEqual([session.address])
+  const second = await logIn(world.machine('198.51.100.8'))
+  expect([...machine.network.clients]).toEqual([session.address, second.address])
+  await world.of(session.disconnect())
+  await world.run(1000)
+  expect([...machine.network.clients]).toEqual([second.address])
+})
+
 test('a second log-in: both, the first ends, or the second is refused', async () => {
   for (const [rule, expected] of [
     ['any', [true, true]],

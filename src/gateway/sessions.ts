@@ -177,8 +177,12 @@ export class Sessions {
   /** Another configuration: ends what it touches; how many that were. */
   change(after: Configuration): number {
     const { gatewayAddress } = after.remoteAccess
-    const moved = this.#configuration.remoteAccess.gatewayAddress !== gatewayAddress
+    const before = this.#configuration.remoteAccess
+    const moved = before.gatewayAddress !== gatewayAddress
     this.#configuration = after
+    if (after.remoteAccess.forwarding === 'proxy-arp' && before.forwarding !== 'proxy-arp') {
+      for (const { address, leaving } of this.all) if (leaving === undefined) this.#proxy(address, true)
+    }
     const misplaced = new Set(this.pool.change(poolPlanOf(after)))
     const ended = [...this.#byCall.values()].flatMap((session) => {
       const entry = userOf(after, session.user)

@@ -91,6 +91,22 @@ for (const [name, plan] of Object.entries(plans)) {
     'client pretends to be somebody else': pretend(a, '10.77.0.1'),
   }
 }
+// A pool that is part of the LAN: its hosts find the client by our answer to ARP, while it is there.
+inside(a, 'ip address add 192.168.5.200/32 dev eth0')
+await network.serve({
+  ...usual,
+  forwarding: 'proxy-arp',
+  gatewayAddress: '192.168.5.1',
+  clients: [{ first: '192.168.5.200', last: '192.168.5.203' }],
+})
+const before = pings(lan, '192.168.5.200')
+await network.client('192.168.5.200', true)
+inside(lan, 'ip neigh flush all')
+const during = pings(lan, '192.168.5.200')
+const outwards = pings(a, '192.168.5.2', '-I 192.168.5.200')
+await network.client('192.168.5.200', false)
+inside(lan, 'ip neigh flush all')
+seen.proxied = { before, during, outwards, after: pings(lan, '192.168.5.200') }
 await network.clear()
 seen.cleared = {
   'client reaches LAN': pings(a, '192.168.5.2'),

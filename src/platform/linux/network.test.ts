@@ -54,6 +54,7 @@ test.runIf(may)('after kill -9 the next start removes table, forwarding and prox
   })
   expect(removed).toEqual([
     'net.ipv4.conf.lan0.forwarding',
+    'net.ipv4.neigh.lan0.proxy_delay',
     'proxy ARP for 192.168.5.200',
     'the nftables table gatehouse',
   ])
@@ -97,6 +98,7 @@ test.runIf(may)('who reaches whom, packet by packet', { timeout: 120_000 }, () =
     inner: { ...usual, 'client reaches internet': false },
     // Without masquerading the hosts there answer the client itself, by way of us.
     routed: { ...usual, 'LAN reaches client': true },
+    proxied: { before: false, during: true, outwards: true, after: false },
     // The last one shows that it was the table that stopped it.
     cleared: {
       'client reaches LAN': false,

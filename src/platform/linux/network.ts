@@ -65,10 +65,13 @@ export class LinuxNetwork implements Network {
       const earlier = this.#plan
       this.#plan = plan
       await this.#addresses(plan, earlier)
+      const { proxy } = this.#journal
+      const next = plan.forwarding === 'proxy-arp' ? { device: lanOf(plan), clients: plan.clients } : undefined
+      if (proxy && proxy.device !== next?.device)
+        await this.#removeProxies(proxy, (_what, ...command) => this.#run(...command))
       this.#record(() => {
         this.#journal.table = tableOf(plan.device)
-        this.#journal.proxy =
-          plan.forwarding === 'proxy-arp' ? { device: lanOf(plan), clients: plan.clients } : undefined
+        this.#journal.proxy = next
       })
       const troubles = await this.#filter(plan)
       const own = `net/ipv4/conf/${plan.device}`
@@ -76,6 +79,8 @@ export class LinuxNetwork implements Network {
       // The table checks sources too, and a redirect from a client to a client does no harm: no matter if these can't be set.
       this.#setSysctl(`${own}/rp_filter`, '1', false)
       this.#setSysctl(`${own}/send_redirects`, '0', false)
+      // Answers to ARP for a client would otherwise wait up to 0.8 s, for a host of that address that there isn't.
+      if (this.#journal.proxy) this.#setSysctl(`net/ipv4/neigh/${this.#journal.proxy.device}/proxy_delay`, '0', true)
       this.#startWatch()
       return [...new Set(troubles)].concat(
         // An nft that was built without JSON tells nothing: then nothing can be said.
