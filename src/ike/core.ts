@@ -110,10 +110,14 @@ function shutdown(turn: Turn): void {
   }
 }
 
+// Ours: what a negotiation keeps of its first message is bounded by this; a chain of certificates fits.
+const longestMessage = 16_384
+
 // --- a datagram -------------------------------------------------------------------------------------------------------------------------
 
 /** Octets from anywhere: what does not parse is reported, within a quota, and changes nothing. */
 function receive(turn: Turn, path: Path, octets: Uint8Array): void {
+  if (octets.length > longestMessage) return reportInvalid(turn, path, `a message of ${octets.length} octets`)
   try {
     const { header, body } = parseHeader(octets)
     route(turn, { path, octets, header, body })

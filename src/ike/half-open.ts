@@ -1,6 +1,6 @@
 // Limits on negotiations whose peer has not authenticated himself: by source and in all. Beyond them sources that completed one before come
 // first, since an office behind one NAT is one source, and a forger's floods come from sources that never complete any.
-import type { Path } from '../wire/address.ts'
+import { type Path, sourceOf } from '../wire/address.ts'
 import type { IkeSaId } from './contract.ts'
 import { allowed } from './quota.ts'
 import { policyOf, report, type Turn } from './turn.ts'
@@ -31,7 +31,7 @@ export type Admission =
 export function admission(turn: Turn, path: Path): Admission {
   const { halfOpen } = turn.state
   const limits = policyOf(turn).halfOpen
-  const source = path.remote.address
+  const source = sourceOf(path.remote.address)
   const known = halfOpen.completed.has(source)
   const most = known ? Math.max(limits.perSource, limits.total * knownShare) : limits.perSource
   if ((halfOpen.count.get(source) ?? 0) >= most) return { is: 'dropped', limit: 'per-source' }
@@ -44,8 +44,9 @@ export function admission(turn: Turn, path: Path): Admission {
 
 export function opened(turn: Turn, id: IkeSaId, path: Path): void {
   const { source, count } = turn.state.halfOpen
-  source.set(id, path.remote.address)
-  count.set(path.remote.address, (count.get(path.remote.address) ?? 0) + 1)
+  const from = sourceOf(path.remote.address)
+  source.set(id, from)
+  count.set(from, (count.get(from) ?? 0) + 1)
 }
 
 /** The negotiation is over, with success or without. */
@@ -59,18 +60,19 @@ export function closed(turn: Turn, id: IkeSaId): void {
   else count.set(address, left)
 }
 
-/** The peer at this address has authenticated himself. */
-export function completed(turn: Turn, path: Path): void {
+/** The peer with whom main mode was spoken at this address has authenticated himself. */
+export function completed(turn: Turn, address: string): void {
   const { completed: sources } = turn.state.halfOpen
-  sources.delete(path.remote.address)
-  sources.add(path.remote.address)
+  const source = sourceOf(address)
+  sources.delete(source)
+  sources.add(source)
   if (sources.size > completedKept) sources.delete(sources.values().next().value!)
 }
 
 export function reportDropped(turn: Turn, path: Path, limit: 'per-source' | 'total'): void {
   const { halfOpen } = turn.state
   halfOpen.dropped++
-  if (!allowed(turn.state.limitQuota, limit === 'total' ? 'total' : path.remote.address, turn.now)) return
+  if (!allowed(turn.state.limitQuota, limit === 'total' ? 'total' : sourceOf(path.remote.address), turn.now)) return
   report(turn, { event: 'ike.limit.reached', path, limit, dropped: halfOpen.dropped })
   halfOpen.dropped = 0
 }

@@ -38,6 +38,7 @@ function heir(turn: Turn, sa: IkeSa): Peer | undefined {
   sa.peer = found?.id
   if (!found) return undefined
   found.sas.add(sa.id)
+  turn.state.bare.delete(sa.id)
   vouch(sa, found)
   return found
 }
@@ -73,6 +74,7 @@ function newPeer(turn: Turn, sa: IkeSa): Peer {
   turn.state.peers.set(peer.id, peer)
   indexRemote(turn, peer)
   sa.peer = peer.id
+  turn.state.bare.delete(sa.id)
   return peer
 }
 
@@ -292,7 +294,9 @@ export function endPeer(turn: Turn, peer: Peer, reason: PeerGoneReason): void {
   }
   for (const id of peer.sas) {
     const sa = turn.state.sas.get(id)
-    if (sa?.peer === peer.id) sa.peer = undefined
+    if (sa?.peer !== peer.id) continue
+    sa.peer = undefined
+    turn.state.bare.add(sa.id)
   }
   unindexRemote(turn, peer)
   turn.state.peers.delete(peer.id)

@@ -189,6 +189,7 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
   if (sa.role === 'initiator') state.byCookies.delete(cookiesKey({ ...sa.cookies, responderCookie: noCookie }))
   if (sa.first !== undefined) state.byFirst.delete(sa.first)
   halfOpen.closed(turn, sa.id)
+  state.bare.delete(sa.id)
   for (const what of ['give-up', 'resend', 'ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'])
     arm(turn, `${what} ${sa.id}`, undefined)
   for (const messageId of sa.quick.keys()) arm(turn, `quick ${sa.id} ${messageId}`, undefined)

@@ -304,6 +304,8 @@ export type IkeState = {
   readonly jobs: Map<number, JobOwner>
   readonly timers: Deadlines<string>
   readonly halfOpen: HalfOpen
+  /** Established ISAKMP SAs without a peer, the oldest first. */
+  readonly bare: Set<IkeSaId>
   /** ISAKMP SAs to drop at the end of this turn. */
   readonly forget: IkeSaId[]
   readonly invalidQuota: Quota
@@ -325,6 +327,7 @@ export function newState(policy: IkePolicy): IkeState {
     jobs: new Map(),
     timers: new Deadlines(),
     halfOpen: noHalfOpen(),
+    bare: new Set(),
     forget: [],
     // Ours. What strangers can make us log or send: per source a few at once and then one in so many milliseconds; in all likewise.
     invalidQuota: quota(3, 5_000, 50, 100),

@@ -1,5 +1,5 @@
 // One input being handled: what is known, and where the consequences go. Every part of IKE works on a turn; none keeps one.
-import type { Path } from '../wire/address.ts'
+import { type Path, sourceOf } from '../wire/address.ts'
 import type { At, Instant } from '../wire/machine.ts'
 import type { IkeEffect, IkePolicy, Work } from './contract.ts'
 import type { IkeEvent, IkeRefusal } from './events.ts'
@@ -26,7 +26,7 @@ export function report(turn: Turn, event: IkeEvent): void {
 
 /** What anybody on the internet can cause is reported within a quota; the sources' floods are folded. */
 export function reportInvalid(turn: Turn, path: Path, why: string): void {
-  if (allowed(turn.state.invalidQuota, path.remote.address, turn.now))
+  if (allowed(turn.state.invalidQuota, sourceOf(path.remote.address), turn.now))
     report(turn, { event: 'ike.message.invalid', path, why })
 }
 
@@ -39,7 +39,7 @@ export function refuse(
   userSees?: number,
 ): void {
   const stranger = at.identity === undefined
-  if (stranger && !allowed(turn.state.refusalQuota, `${at.path.remote.address} ${cause}`, turn.now)) return
+  if (stranger && !allowed(turn.state.refusalQuota, `${sourceOf(at.path.remote.address)} ${cause}`, turn.now)) return
   report(turn, { event: 'ike.negotiation.refused', path: at.path, client: at.client, cause, why, userSees })
 }
 

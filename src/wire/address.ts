@@ -81,3 +81,9 @@ export function addressOctets(text: string): Uint8Array | undefined {
 export function addressText(octets: Uint8Array): string {
   return octets.length === 4 ? ipv4Text(octets) : ipv6Text(octets)
 }
+
+/** What limits count as one source: an IPv4 address, or the /64 of an IPv6 one, of which every host has all addresses. */
+export function sourceOf(address: string): string {
+  const octets = address.includes(':') ? ipv6Octets(address) : undefined
+  return octets ? `${ipv6Text(octets.fill(0, 8))}/64` : address
+}

@@ -1,6 +1,6 @@
 // Informational exchanges (RFC 2409 §5.7): Delete and notifies. Authenticated ones act; others change nothing and are only reported.
 import { sameSecret } from '../../crypto/constant-time.ts'
-import { samePath } from '../../wire/address.ts'
+import { samePath, sourceOf } from '../../wire/address.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { PeerGoneReason } from '../contract.ts'
 import { alive } from '../dpd.ts'
@@ -73,7 +73,7 @@ function hearStranger(turn: Turn, sa: IkeSa | undefined, { path, header, body }:
   for (const payload of parseChain(header.next, body, 'clear').payloads) {
     const notify = payload.is === 'N' ? nameOf(notifyType, payload.notify, 'notify') : payload.is
     if (sa && payload.is === 'N' && payload.notify < notifyType.CONNECTED) sa.hint = notify
-    if (allowed(turn.state.invalidQuota, path.remote.address, turn.now))
+    if (allowed(turn.state.invalidQuota, sourceOf(path.remote.address), turn.now))
       report(turn, { event: 'ike.notify.received', path, notify, authenticated: false })
   }
 }

@@ -19,6 +19,7 @@ import type { Agreed, IkeSa } from '../state.ts'
 import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
 import { notifyType } from '../wire/numbers.ts'
 import type { Identity, NatDPayload, NotifyPayload, Payload } from '../wire/payloads.ts'
+import { sayDeleteIke } from './informational.ts'
 
 // Ours: a nonce of 32 octets, within the 8 to 256 of RFC 2409 §5.
 export const nonceOctets = 32
@@ -95,10 +96,11 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   sa.identity = identityKey(identity)
   sa.shownIdentity = showIdentity(identity)
   halfOpen.closed(turn, sa.id)
-  halfOpen.completed(turn, path)
+  halfOpen.completed(turn, sa.exchangedWith)
   sa.established = turn.now
   if (notifies.some(({ notify }) => notify === notifyType['INITIAL-CONTACT'])) initialContact(turn, sa)
   inherit(turn, sa)
+  makeRoom(turn, sa)
   armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))
   succeed(turn, sa)
   if (sa.weBehindNat) arm(turn, `keepalive ${sa.id}`, turn.now + policyOf(turn).keepaliveSeconds * 1000)
@@ -113,6 +115,24 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
     rekeyed: sa.replaces !== undefined || sa.peer !== undefined,
     weak: isWeak(agreed.proposal),
   })
+}
+
+// Ours. ISAKMP SAs on which no pair was made yet, in all: a client goes on within a second. And those of one peer: real ones have two, Apple's a few.
+const mostBare = 1024
+const mostOfPeer = 8
+
+/** Whoever has the pre-shared key can make ISAKMP SAs without end; the oldest give way. */
+function makeRoom(turn: Turn, sa: IkeSa): void {
+  const { bare, peers, sas } = turn.state
+  if (sa.peer === undefined) bare.add(sa.id)
+  const own = [...(peers.get(sa.peer ?? -1)?.sas ?? [])].filter((id) => id !== sa.id && sas.get(id)?.established)
+  const surplus = [...own.slice(0, -(mostOfPeer - 1)), ...[...bare].slice(0, Math.max(0, bare.size - mostBare))]
+  for (const id of surplus) {
+    const other = sas.get(id)
+    if (!other) continue
+    if (other.phase1.is === 'established') sayDeleteIke(turn, other)
+    dropSa(turn, other, 'newer ones took its place')
+  }
 }
 
 // Older ISAKMP SAs of the same peer stand until they are deleted or expire, but start nothing any more.
