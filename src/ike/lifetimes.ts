@@ -8,6 +8,8 @@ import { arm, policyOf, type Turn } from './turn.ts'
 const clientShare = 0.82
 const gatewayShare = 0.94
 const spread = 0.02
+/** What a peer wants to live shorter than this ends without a successor: nobody makes us compute every second. */
+const leastMs = 5_000
 /** The same for octets of a kilobyte lifetime. */
 const octetsShare = { initiator: 0.8, responder: 0.92 } as const
 
@@ -18,7 +20,7 @@ const share = (role: 'initiator' | 'responder') => (role === 'initiator' ? clien
 
 /** The moment to rekey something that was made now and lives so long. `role` is ours in the connection. */
 function rekeyAt(turn: Turn, role: 'initiator' | 'responder', lifeSeconds: number): Instant {
-  return turn.now + jittered(turn.random, lifeSeconds * 1000 * share(role), spread)
+  return turn.now + Math.max(leastMs, jittered(turn.random, lifeSeconds * 1000 * share(role), spread))
 }
 
 /** The lesser of two lifetimes, either of which may not be stated. */
@@ -38,6 +40,12 @@ export function armIkeTimers(turn: Turn, sa: IkeSa, lifeSeconds: number): void {
   const role = sa.request || peer?.request !== undefined ? 'initiator' : 'responder'
   arm(turn, `ike-rekey ${sa.id}`, rekeyAt(turn, role, lifeSeconds))
   arm(turn, `ike-expire ${sa.id}`, sa.expires)
+}
+
+/** None where the policy wants none. */
+export function armKeepalive(turn: Turn, sa: IkeSa): void {
+  const { keepaliveSeconds } = policyOf(turn)
+  if (keepaliveSeconds > 0) arm(turn, `keepalive ${sa.id}`, turn.now + keepaliveSeconds * 1000)
 }
 
 export function armPairTimers(turn: Turn, pair: Pair): void {

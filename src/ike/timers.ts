@@ -5,12 +5,13 @@ import { giveUp, seenBy } from './exchanges/phase1.ts'
 import { quickTimer } from './exchanges/quick-mode.ts'
 import { settled, unansweredQuick } from './exchanges/quick-mode-initiator.ts'
 import { unfinished } from './exchanges/quick-mode-responder.ts'
+import { armKeepalive } from './lifetimes.ts'
 import { findPair } from './peers.ts'
 import { drainDue, expireIke, expirePair, lost, rekeyPair, retire } from './rekey.ts'
 import { fewSends, sendAgain } from './retransmit.ts'
 import { advance, dropSa, localPorts } from './sa.ts'
 import type { IkeSa } from './state.ts'
-import { arm, emit, policyOf, type Turn } from './turn.ts'
+import { emit, type Turn } from './turn.ts'
 
 export function timerDue(turn: Turn, timer: string): void {
   const [what, id, messageId] = timer.split(' ') as [string, string, string | undefined]
@@ -83,5 +84,5 @@ function quickDue(turn: Turn, sa: IkeSa, messageId: number): void {
 function keepalive(turn: Turn, sa: IkeSa): void {
   if (sa.phase1.is !== 'established' || sa.replaced) return
   emit(turn, { do: 'keepalive', path: sa.path })
-  arm(turn, `keepalive ${sa.id}`, turn.now + policyOf(turn).keepaliveSeconds * 1000)
+  armKeepalive(turn, sa)
 }

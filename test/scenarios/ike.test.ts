@@ -474,6 +474,17 @@ describe('ends', () => {
     expect(gateway.core.status()).toEqual([])
   })
 
+  test('lifetimes of a second, and no keepalives, keep nobody busy', () => {
+    const w = world()
+    const restless = { lifetimes: { ikeSeconds: 1, espSeconds: 1, espKilobytes: undefined }, keepaliveSeconds: 0 }
+    const gateway = w.at(server)
+    const client = w.at('192.168.1.10', restless, w.network.nat('203.0.113.9'))
+    client.connect(server)
+    w.time.run(30_000)
+    expect(gateway.sent.length + client.sent.length).toBeLessThan(20)
+    expect(gateway.news.at(-1)).toMatchObject({ do: 'peerGone' })
+  })
+
   test('a busy peer is never asked whether it lives', () => {
     const { w, gateway, client } = pairUp()
     const before = gateway.sent.length + client.sent.length

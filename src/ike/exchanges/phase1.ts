@@ -10,7 +10,7 @@ import type { IkeRefusal } from '../events.ts'
 import * as halfOpen from '../half-open.ts'
 import { identityKey, showIdentity } from '../identity.ts'
 import type { IkeKeys } from '../keys.ts'
-import { armIkeTimers, ikeSeconds } from '../lifetimes.ts'
+import { armIkeTimers, armKeepalive, ikeSeconds } from '../lifetimes.ts'
 import { all } from '../message-rules.ts'
 import { detectNat, type NatContext, type NatMethod, natMethods } from '../nat.ts'
 import { inherit, initialContact } from '../peers.ts'
@@ -103,7 +103,7 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   makeRoom(turn, sa)
   armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))
   succeed(turn, sa)
-  if (sa.weBehindNat) arm(turn, `keepalive ${sa.id}`, turn.now + policyOf(turn).keepaliveSeconds * 1000)
+  if (sa.weBehindNat) armKeepalive(turn, sa)
   report(turn, {
     event: 'ike.sa.established',
     path: sa.path,
