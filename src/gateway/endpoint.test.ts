@@ -184,6 +184,20 @@ test('a fast path that refuses a session: the call is hung up, the refusal said'
   expect(gateway.status()).toMatchObject({ sessions: [], pool: { used: 0 } })
 })
 
+test('SAs without L2TP stay ten minutes for a client that dials again, and go then, also without dead-peer detection', async () => {
+  const off = { idleSeconds: 0, intervalSeconds: 1, tries: 1 }
+  const { gateway } = await gatewayWith({ ike: (policy) => cores.ike({ ...policy, dpd: off }) })
+  const client = world.machine('198.51.100.7')
+  await logIn(client)
+  gateway.disconnect('alice')
+  client.host.unplugged = true
+  const pairs = () => gateway.status().ikeSas.flatMap(({ esp }) => esp).length
+  await world.run(9 * 60_000)
+  expect([pairs(), gateway.status().tunnels]).toEqual([1, []])
+  await world.run(3 * 60_000)
+  expect(pairs()).toBe(0)
+})
+
 test('a DHCPINFORM is answered with routes and domain', async () => {
   await gatewayWith({})
   const client = world.machine('198.51.100.7')

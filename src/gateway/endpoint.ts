@@ -25,6 +25,7 @@ import type { PppEffect, PppInput } from '../ppp/contract.ts'
 import type { PppEvent } from '../ppp/events.ts'
 import { type Path, sameEndpoint, showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
+import type { Instant } from '../wire/machine.ts'
 import { Activity } from './activity.ts'
 import { Changes, changesOf, wipe } from './changes.ts'
 import type { Cores, IkeMachine, L2tpMachine } from './cores.ts'
@@ -71,6 +72,8 @@ export class Endpoint {
   readonly #sas = new Map<IkeSaId, { proposal: string; weak: boolean; natted: boolean }>()
   readonly #changes: Changes
   readonly #activity = new Activity()
+  /** Peers that were without L2TP last at this moment; each has a timer. */
+  readonly #idleSince = new Map<PeerId, Instant>()
   #polling: (() => void) | undefined
   #closed = false
 
@@ -377,11 +380,21 @@ export class Endpoint {
 
   /** Nothing is above the SAs any more. A host that doesn't come back for a while has gone, and its Delete was lost. */
   #idle(id: PeerId): void {
-    this.#platform.timers.after(idleMs, () => {
-      const peer = this.#peers.get(id)
-      if (!peer || peer.calls.size > 0 || this.#l2tp.status().some((tunnel) => tunnel.peer === id)) return
-      this.#ikeSeat.send({ on: 'disconnect', peer: id, reason: 'no L2TP for ten minutes' })
-    })
+    const waiting = this.#idleSince.has(id)
+    this.#idleSince.set(id, this.#platform.clock.now())
+    if (!waiting) this.#platform.timers.after(idleMs, () => this.#idleDue(id))
+  }
+
+  #idleDue(id: PeerId): void {
+    const left = (this.#idleSince.get(id) ?? 0) + idleMs - this.#platform.clock.now()
+    if (left > 0 && this.#peers.has(id)) {
+      this.#platform.timers.after(left, () => this.#idleDue(id))
+      return
+    }
+    this.#idleSince.delete(id)
+    const peer = this.#peers.get(id)
+    if (!peer || peer.calls.size > 0 || this.#l2tp.status().some((tunnel) => tunnel.peer === id)) return
+    this.#ikeSeat.send({ on: 'disconnect', peer: id, reason: 'no L2TP for ten minutes' })
   }
 
   #l2tpReports(event: L2tpEvent): void {
