@@ -21,8 +21,8 @@ case $1 in
     swanctl --load-all --clear --noprompt --uri $vici --file "$2"
     ;;
   down)
-    swanctl --terminate --ike lab --timeout 3 --uri $vici >/dev/null 2>&1
-    swanctl --terminate --ike lab --force --uri $vici >/dev/null 2>&1
+    swanctl --terminate --ike lab --timeout 3 --uri $vici >/dev/null 2>&1 ||
+      swanctl --terminate --ike lab --force --uri $vici >/dev/null 2>&1
     ip xfrm state flush; ip xfrm policy flush
     ;;
   kill)
