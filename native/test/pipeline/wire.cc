@@ -87,7 +87,7 @@ class Wire {
   /// Puts a payload into the peer's SA, as it is.
   void send(uint32_t peer, const Octets& payload, uint8_t nextHeader = 17) {
     Octets octets(64 + payload.size() + 64);
-    std::memcpy(&octets[64], payload.data(), payload.size());
+    std::copy(payload.begin(), payload.end(), octets.begin() + 64);
     esp::OutboundPacket packet{.sa = outbound_[peer].get(),
                                .payload = &octets[64],
                                .length = static_cast<uint32_t>(payload.size()),
@@ -301,6 +301,21 @@ TEST("wire: nothing of one peer reaches another's session, whatever ids it write
   wire.events("dropSource");
   CHECK_EQUAL(wire.count("dropSource"), 1U);
   CHECK_EQUAL(wire.count("tunOut"), 0U);
+}
+
+TEST("wire: a peer that floods the main thread keeps nobody else from it") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, false);
+  wire.addPeer(2, 2000, false, false);
+  const Octets flood = udp("c8020578" + std::string(2 * 1396, '0'));
+  for (int i = 0; i < 800; i++) wire.send(1, flood);
+  wire.send(2, udp("00020a020b02ff03c02101010004"));
+  for (int i = 0; i < 400 && wire.count("espIn") < 801; i++) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::vector<std::string> all;
+  for (auto some = wire.events(); !some.empty(); some = wire.events("espIn"))
+    all.insert(all.end(), some.begin(), some.end());
+  CHECK(std::count(all.begin(), all.end(), "0300000002c02101010004") == 1);
 }
 
 TEST("wire: a device that somebody deletes is noticed, and the rest goes on") {
