@@ -158,7 +158,7 @@ void Inbound::checkPath(Pair& pair, const esp::InboundPacket& packet, const Orig
     told.remote.port = expected.remote.port;
   }
   const uint64_t hash = hashOf(told);
-  if (pair.movedTo.load(std::memory_order_relaxed) == hash) return;
+  if (pair.movedTo.load(std::memory_order_relaxed) == hash || !pair.peer.moves.take(now_)) return;
   if (events_.moved(pair.peer.id, pair.inboundSpi, told)) pair.movedTo.store(hash, std::memory_order_relaxed);
 }
 
@@ -172,7 +172,8 @@ void Inbound::l2tp(Pair& pair, const uint8_t* udp, uint32_t length) {
   }
   const uint8_t* message = udp + udpHeader;
   if (header.control) {
-    if (!events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length}))
+    if (!pair.peer.exceptions.take(now_) ||
+        !events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length}))
       counters_.add(Counter::dropEventRingFull);
     return;
   }
@@ -199,7 +200,7 @@ void Inbound::ppp(Session& session, const Pair& pair, const uint8_t* frame, uint
   const uint32_t rest = length - header.headerLength;
   if (header.protocol == pppIpv4 || header.protocol == pppIpv6) {
     ip(session, pair, header.protocol, payload, rest);
-  } else if (!events_.ppp(session.id, header.protocol, {payload, rest})) {
+  } else if (!session.peer.exceptions.take(now_) || !events_.ppp(session.id, header.protocol, {payload, rest})) {
     counters_.add(Counter::dropEventRingFull);
   }
 }
@@ -223,7 +224,8 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
   }
   count(session, packet.length);
   if (dhcp) {
-    if (!events_.dhcp(session.id, {packet.data, packet.length})) counters_.add(Counter::dropEventRingFull);
+    if (!session.peer.exceptions.take(now_) || !events_.dhcp(session.id, {packet.data, packet.length}))
+      counters_.add(Counter::dropEventRingFull);
     return;
   }
   if (clampMss(packet, Outbound::innerMtu(*pair.route.get(), session, *configuration), false))

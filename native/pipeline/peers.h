@@ -14,6 +14,7 @@
 #include "pipeline/fair-lock.h"
 #include "pipeline/ip-packet.h"
 #include "pipeline/network.h"
+#include "pipeline/rate-limit.h"
 #include "pipeline/shared-map.h"
 
 namespace gatehouse::pipeline {
@@ -118,6 +119,9 @@ struct Peer {
   std::atomic<Pair*> active{nullptr};
   std::mutex choosing;
   Published<std::vector<Session*>> sessions;
+  /// What the main thread hears of the peer: L2TP control, PPP control and DHCP (a login takes thirty), and changes of its address.
+  Allowance exceptions{128, 100};
+  Allowance moves{2, 1000};
 
   // Control thread only. They outlive what points at them: see DataPlane::apply.
   std::vector<std::unique_ptr<Pair>> pairs;

@@ -1,7 +1,9 @@
-// Holds back events that strangers can cause: one a second for each source, and a number a second in all.
+// Holds back events that others can cause: strangers' one a second for each source and a number a second in all; a peer's so many in each span of time,
+// so that no peer fills the ring in which all are heard.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 
 namespace gatehouse::pipeline {
@@ -30,6 +32,29 @@ class RateLimit {
   uint64_t second_ = 0;
   uint32_t used_ = 0;
   std::array<uint64_t, 256> last_{};
+};
+
+/// So many in each window of time. Any thread may ask.
+class Allowance {
+ public:
+  Allowance(uint16_t most, uint32_t windowMs) : most_(most), windowMs_(windowMs) {}
+
+  /// `now` in milliseconds.
+  bool take(uint64_t now) {
+    const uint64_t window = (now / windowMs_) << 16;
+    uint64_t seen = state_.load(std::memory_order_relaxed);
+    for (;;) {
+      const uint64_t used = (seen & ~uint64_t{0xFFFF}) == window ? seen & 0xFFFF : 0;
+      if (used >= most_) return false;
+      if (state_.compare_exchange_weak(seen, window | (used + 1), std::memory_order_relaxed)) return true;
+    }
+  }
+
+ private:
+  const uint16_t most_;
+  const uint32_t windowMs_;
+  /// The window's number, and in the last 16 bits how many it has used.
+  std::atomic<uint64_t> state_{0};
 };
 
 }  // namespace gatehouse::pipeline

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "pipeline/control.h"
+#include "pipeline/rate-limit.h"
 #include "pipeline/ring.h"
 #include "test/pipeline/packets.h"
 
@@ -11,6 +12,28 @@ namespace gatehouse::test {
 namespace {
 
 using namespace pipeline;
+
+TEST("allowance: so many in each window, whoever asks") {
+  Allowance allowance(3, 100);
+  const auto taken = [&](uint64_t now) {
+    int count = 0;
+    for (int i = 0; i < 10; i++) count += allowance.take(now) ? 1 : 0;
+    return count;
+  };
+  CHECK_EQUAL(taken(0), 3);
+  CHECK_EQUAL(taken(99), 0);
+  CHECK_EQUAL(taken(100), 3);
+  CHECK_EQUAL(taken(100000000000), 3);
+  Allowance shared(1000, 100);
+  std::atomic<int> count{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1000; i++) count += shared.take(7) ? 1 : 0;
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK_EQUAL(count.load(), 1000);
+}
 
 TEST("ring: records come out as they went in, over the end of the ring too") {
   Ring ring(256);
