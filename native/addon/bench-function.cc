@@ -34,7 +34,8 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
   options.repeats = given.Get("repeats").As<Napi::Number>().Uint32Value();
   options.progress = [&](std::size_t done, std::size_t all) {
     const Napi::HandleScope scope{env};
-    const auto answer = progress.Call({Napi::Number::New(env, static_cast<double>(done)), Napi::Number::New(env, static_cast<double>(all))});
+    const auto answer = progress.Call(
+        {Napi::Number::New(env, static_cast<double>(done)), Napi::Number::New(env, static_cast<double>(all))});
     return !answer.IsBoolean() || answer.As<Napi::Boolean>().Value();
   };
   try {
