@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { FakeFastPath } from '../../test/fakes/fast-path.ts'
 import { type Machine, World } from '../../test/fakes/platform.ts'
 import { parseConfiguration } from '../config/parse.ts'
+import type { IkeEffect, SaPair } from '../ike/contract.ts'
 import { Secret } from '../wire/secret.ts'
 import { connect } from './connect.ts'
 import { type Cores, cores } from './cores.ts'
@@ -142,6 +143,52 @@ test('a peer has so many calls without a log-in, and no more', async () => {
   expect(hungUp).toEqual([1064, 1065, 1066, 1067, 1068, 1069])
   expect(gateway.status().sessions.map(({ peer }) => peer)).toEqual(['198.51.100.7:500'])
 })
+
+test('peers that never log in give way, the oldest first; one with a session stays', async () => {
+  let [flood, first, count] = [false, 1000, 4097]
+  const told: unknown[] = []
+  const { gateway } = await gatewayWith({
+    ike: (policy) => {
+      const core = cores.ike(policy)
+      const handle = core.handle.bind(core)
+      let pair: SaPair | undefined
+      core.handle = (input, at) => {
+        if (input.on === 'disconnect') {
+          told.push(input.peer)
+          return [{ do: 'peerGone', peer: input.peer, reason: 'disconnected' }]
+        }
+        const effects = flood && input.on === 'datagram' ? peersUp(pair!, first, count) : handle(input, at)
+        pair ??= effects.find((effect) => effect.do === 'install')?.pair
+        return effects
+      }
+      return core
+    },
+  })
+  const one = world.machine('198.51.100.7')
+  await logIn(one)
+  flood = true
+  const path = { local: { address: '198.51.100.7', port: 500 }, remote: { address: '192.0.2.1', port: 500 } }
+  one.fastPath.sendIke(path, new Uint8Array(28))
+  await world.run(100)
+  ;[first, count] = [9000, 1]
+  one.fastPath.sendIke(path, new Uint8Array(28))
+  await world.run(100)
+  flood = false
+  expect(told).toEqual([1000, 1001])
+  expect(gateway.status().sessions.map(({ peer }) => peer)).toEqual(['198.51.100.7:500'])
+})
+
+/** Peers, each with a pair. */
+function peersUp(pair: SaPair, first: number, count: number): IkeEffect[] {
+  return Array.from({ length: count }, (_, i): IkeEffect[] => {
+    const peer = first + i
+    const inbound = { ...pair.inbound, spi: 100_000 + peer }
+    return [
+      { do: 'install', job: 100_000 + peer, pair: { ...pair, peer, inbound }, newPeer: true },
+      { do: 'peerUp', peer, request: undefined, path: pair.path, client: 'unknown' },
+    ]
+  }).flat()
+}
 
 test('IKE throws on a datagram: only peers at that address and port go', async () => {
   let armed = false

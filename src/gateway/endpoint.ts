@@ -56,6 +56,9 @@ const idleMs = 600_000
 /** Our own: calls of one peer that have not proved a password. Whoever has the pre-shared key can make them; a gateway that dials for others has a few at once. */
 const mostUnproven = 64
 
+/** Our own: peers without a session, in all: a thousand log-ins a second may be under way. */
+const mostWithoutSession = 4096
+
 export class Endpoint {
   readonly driver: Driver
   readonly #platform: Platform
@@ -326,6 +329,15 @@ export class Endpoint {
     peer.client = client
     peer.up = true
     this.#owner.peerUp(peer, request)
+    this.#makeRoom(peer)
+  }
+
+  /** A client logs in within seconds; whoever has the pre-shared key can make peers that never do. The oldest of these gives way. */
+  #makeRoom(newest: Peer): void {
+    if (this.#peers.size <= mostWithoutSession) return
+    const idle = [...this.#peers.values()].filter((peer) => peer.up && peer !== newest && !hasSession(peer))
+    if (idle.length < mostWithoutSession) return
+    this.#ikeSeat.send({ on: 'disconnect', peer: idle[0]!.id, reason: 'no session for longest among too many' })
   }
 
   #peerGone(id: PeerId, reason: PeerGoneReason): void {
@@ -531,6 +543,10 @@ export class Endpoint {
 
 /** CDN's result code 3: the call was ended for administrative reasons (RFC 2661 §4.4.2), as Windows itself says it. */
 const administrative = { result: 3, error: 0 } as const
+
+function hasSession({ calls }: Peer): boolean {
+  return [...calls.values()].some(({ link }) => link.status().phase === 'network')
+}
 
 /** CDN's result code 4 and general error 4: no facilities at the moment, insufficient resources (RFC 2661 §4.4.2). */
 const noFacilities = { result: 4, error: 4 } as const
