@@ -14,21 +14,6 @@ import {
 
 const text = (value: string) => new TextEncoder().encode(value)
 
-test.each([
-  ['', '31d6cfe0d16ae931b73c59d7e0c089c0'],
-  ['a', 'bde52cb31de33e46245e05fbdbd6fb24'],
-  ['abc', 'a448017aaf21d8525fc10ae87aa6729d'],
-  ['message digest', 'd9130a8164549fe818874806e1c7014b'],
-  ['abcdefghijklmnopqrstuvwxyz', 'd79e1c308aa5bbcdeea8ed63df412da9'],
-  ['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', '043f8582f241db351ce627e153e7f0e4'],
-  [
-    '12345678901234567890123456789012345678901234567890123456789012345678901234567890',
-    'e33b4ddc9c38f2199c3e7b164fcc0536',
-  ],
-])('RFC 1320 §A.5: MD4 of "%s"', (message, digest) => {
-  expect(hex(md4(text(message)))).toBe(digest)
-})
-
 describe('RFC 2433 §B.2: the example of version 1', () => {
   const hash = ntPasswordHash('MyPw')
   test('NT hash', () => expect(hex(hash)).toBe('fc156af7edcd6c0edde3337d427f4eac'))

@@ -1,10 +1,10 @@
 // Bugs of ours, made on purpose: a machine that throws costs the one peer or call that it was handling, never the process and never a neighbour.
 import { expect, test } from 'vitest'
+import { connectOptions } from '../../test/fakes/connect-options.ts'
 import { FakeFastPath } from '../../test/fakes/fast-path.ts'
 import { type Machine, World } from '../../test/fakes/platform.ts'
 import { parseConfiguration } from '../config/parse.ts'
 import type { IkeEffect, SaPair } from '../ike/contract.ts'
-import { Secret } from '../wire/secret.ts'
 import { connect } from './connect.ts'
 import { type Cores, cores } from './cores.ts'
 import { createGateway } from './gateway.ts'
@@ -29,29 +29,7 @@ async function gatewayWith(broken: Partial<Cores>) {
 }
 
 function logIn(client: Machine) {
-  return world.of(
-    connect(
-      {
-        server: { address: '192.0.2.1', ike: 500, natt: 4500 },
-        localAddress: client.host.address,
-        ports: { ike: 500, natt: 4500 },
-        preSharedKey: new Secret('correct horse battery staple'),
-        user: 'alice',
-        password: new Secret('wonderland'),
-        ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }],
-        esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
-        authentication: ['mschapv2'],
-        hostName: 'client',
-        device: 'ppp-test',
-        routes: [],
-        mru: 1400,
-        timeoutSeconds: 60,
-        deadPeerSeconds: 60,
-        forceEncapsulation: false,
-      },
-      client,
-    ),
-  )
+  return world.of(connect(connectOptions(client.host.address), client))
 }
 
 const bugsOf = (machine: Machine) =>

@@ -1,5 +1,6 @@
 // Whole gateways and whole clients over the simulated network, in virtual time: what happens, in the order in which it does.
 import { afterEach, expect, test } from 'vitest'
+import { connectOptions } from '../../test/fakes/connect-options.ts'
 import { ipv4Packet, type Machine, World } from '../../test/fakes/platform.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { parseConfiguration } from '../config/parse.ts'
@@ -40,27 +41,7 @@ async function house(text?: string, seed = 1): Promise<{ world: World; machine: 
 
 afterEach(() => expect(bugs()).toEqual([]))
 
-function options(machine: Machine, more: Partial<ConnectOptions> = {}): ConnectOptions {
-  return {
-    server: { address: server, ike: 500, natt: 4500 },
-    localAddress: machine.host.address,
-    ports: { ike: 500, natt: 4500 },
-    preSharedKey: new Secret('correct horse battery staple'),
-    user: 'alice',
-    password: new Secret('wonderland'),
-    ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }],
-    esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
-    authentication: ['mschapv2'],
-    hostName: 'client',
-    device: 'ppp-test',
-    routes: [],
-    mru: 1400,
-    timeoutSeconds: 60,
-    deadPeerSeconds: 60,
-    forceEncapsulation: false,
-    ...more,
-  }
-}
+const options = (machine: Machine, more: Partial<ConnectOptions> = {}) => connectOptions(machine.host.address, more)
 
 const logIn = (machine: Machine, more: Partial<ConnectOptions> = {}) =>
   world.of(connect(options(machine, more), machine))

@@ -7,6 +7,7 @@ import type { Status } from '../../src/control/protocol.ts'
 import { type ClientSession, connect } from '../../src/gateway/connect.ts'
 import { createGateway } from '../../src/gateway/gateway.ts'
 import { Secret } from '../../src/wire/secret.ts'
+import { connectOptions } from '../fakes/connect-options.ts'
 import { ipv4Packet, type Machine, World } from '../fakes/platform.ts'
 import { badNetwork, fairNetwork, type Nat, SeededRandom } from './network.ts'
 
@@ -55,24 +56,12 @@ async function play(seed: number): Promise<string[]> {
   const dial = (client: Client, i: number) => {
     const { machine } = client
     connect(
-      {
-        server: { address: server, ike: 500, natt: 4500 },
-        localAddress: machine.host.address,
-        ports: { ike: 500, natt: 4500 },
-        preSharedKey: new Secret('correct horse battery staple'),
+      connectOptions(machine.host.address, {
         user: users[choice.below(users.length)]!,
         password: new Secret(choice.chance(0.1) ? 'wrong' : 'wonderland'),
-        ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }],
-        esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
-        authentication: ['mschapv2'],
         hostName: `client-${i}`,
-        device: 'chaos',
-        routes: [],
-        mru: 1400,
         timeoutSeconds: 30,
-        deadPeerSeconds: 60,
-        forceEncapsulation: false,
-      },
+      }),
       machine,
     ).then(
       (session) => {

@@ -4,11 +4,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 import { parseConfiguration } from '../../src/config/parse.ts'
 import type { Status } from '../../src/control/protocol.ts'
-import { type ClientSession, type ConnectOptions, connect } from '../../src/gateway/connect.ts'
+import { type ClientSession, connect } from '../../src/gateway/connect.ts'
 import { createGateway } from '../../src/gateway/gateway.ts'
 import { showEndpoint } from '../../src/wire/address.ts'
 import { hex } from '../../src/wire/codec.ts'
-import { Secret } from '../../src/wire/secret.ts'
+import { connectOptions } from '../fakes/connect-options.ts'
 import { ipv4Packet, type Machine, World } from '../fakes/platform.ts'
 import { badNetwork } from './network.ts'
 
@@ -57,7 +57,7 @@ async function play(seed: number) {
  */
 async function reach(world: World, client: Machine, gateway: Machine, left = 4): Promise<Reached> {
   const session = await world
-    .of(connect({ ...options, localAddress: client.host.address }, client), 400_000)
+    .of(connect(connectOptions(client.host.address, { timeoutSeconds: 300 }), client), 400_000)
     .catch((error: Error) => error)
   const through = { in: false, out: false }
   for (let tries = 0; tries < 60 && !(session instanceof Error) && !(through.in && through.out); tries++) {
@@ -88,24 +88,6 @@ function trace(world: World, machines: Readonly<Record<string, Machine>>): void 
     console.log(`${world.time.now} ${showEndpoint(from)} > ${showEndpoint(to)} ${hex(octets)}`)
     return [datagram]
   }
-}
-
-const options: Omit<ConnectOptions, 'localAddress'> = {
-  server: { address: server, ike: 500, natt: 4500 },
-  ports: { ike: 500, natt: 4500 },
-  preSharedKey: new Secret('correct horse battery staple'),
-  user: 'alice',
-  password: new Secret('wonderland'),
-  ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }],
-  esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
-  authentication: ['mschapv2'],
-  hostName: 'client',
-  device: 'scenario',
-  routes: [],
-  mru: 1400,
-  timeoutSeconds: 300,
-  deadPeerSeconds: 60,
-  forceEncapsulation: false,
 }
 
 /** An ISAKMP SA may stay: its last Delete can be lost, and it carries nothing. */

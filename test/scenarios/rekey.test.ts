@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { parseConfiguration } from '../../src/config/parse.ts'
 import { type ClientSession, connect } from '../../src/gateway/connect.ts'
 import { createGateway } from '../../src/gateway/gateway.ts'
-import { Secret } from '../../src/wire/secret.ts'
+import { connectOptions } from '../fakes/connect-options.ts'
 import { ipv4Packet, type Machine, World } from '../fakes/platform.ts'
 import { type Faults, fairNetwork } from './network.ts'
 
@@ -25,27 +25,7 @@ const { configuration } = outcome
 
 function dial(world: World, machine: Machine): Promise<ClientSession> {
   return world.of(
-    connect(
-      {
-        server: { address: server, ike: 500, natt: 4500 },
-        localAddress: machine.host.address,
-        ports: { ike: 500, natt: 4500 },
-        preSharedKey: new Secret('correct horse battery staple'),
-        user: 'alice',
-        password: new Secret('wonderland'),
-        ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }],
-        esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
-        authentication: ['mschapv2'],
-        hostName: 'same-for-all',
-        device: 'scenario',
-        routes: [],
-        mru: 1400,
-        timeoutSeconds: 120,
-        deadPeerSeconds: 60,
-        forceEncapsulation: false,
-      },
-      machine,
-    ),
+    connect(connectOptions(machine.host.address, { hostName: 'same-for-all', timeoutSeconds: 120 }), machine),
   )
 }
 
