@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import process from 'node:process'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Change, EspSa, FastPath, FastPathEvent, PairCounters } from '../src/platform/fast-path.ts'
-import { userlandImpossible } from '../src/platform/userland.fixture.ts'
+import { loopback, userlandImpossible } from '../src/platform/userland.fixture.ts'
 import { openUserland } from '../src/platform/userland.ts'
 import type { Endpoint, Path } from '../src/wire/address.ts'
 import { FakeFastPath } from './fakes/fast-path.ts'
@@ -37,23 +37,23 @@ async function fakeRoad(): Promise<Road> {
     path.listen((batch) => events.push(...batch))
     return { path, events }
   }
-  let source: Endpoint = { address: '127.0.0.2', port: 4500 }
+  let source: Endpoint = { address: loopback(2), port: 4500 }
   let fault: 'none' | 'repeat' | 'corrupt' = 'none'
   network.tap = (datagram) => {
-    if (datagram.from.address !== '127.0.0.2' || datagram.protocol !== 'udp') return [datagram]
+    if (datagram.from.address !== loopback(2) || datagram.protocol !== 'udp') return [datagram]
     const octets =
       fault === 'corrupt' ? datagram.octets.map((o, i, all) => (i === all.length - 1 ? o ^ 1 : o)) : datagram.octets
     const sent = { ...datagram, from: datagram.from.port === 4500 ? source : datagram.from, octets }
     return fault === 'repeat' ? [sent, sent] : [sent]
   }
   return {
-    gateway: end('127.0.0.1'),
-    client: end('127.0.0.2'),
-    gatewayPath: { local: { address: '127.0.0.1', port: 4500 }, remote: source },
-    clientPath: { local: source, remote: { address: '127.0.0.1', port: 4500 } },
+    gateway: end(loopback(1)),
+    client: end(loopback(2)),
+    gatewayPath: { local: { address: loopback(1), port: 4500 }, remote: source },
+    clientPath: { local: source, remote: { address: loopback(1), port: 4500 } },
     rebind: async () => {
-      source = { address: '127.0.0.2', port: 6000 }
-      return { local: { address: '127.0.0.1', port: 4500 }, remote: source }
+      source = { address: loopback(2), port: 6000 }
+      return { local: { address: loopback(1), port: 4500 }, remote: source }
     },
     fault: (next) => {
       fault = next
@@ -92,30 +92,30 @@ async function userlandRoad(workers: number): Promise<Road> {
     path.listen((batch) => events.push(...batch))
     return { path, events }
   }
-  const gateway = end('127.0.0.1')
-  const client = end('127.0.0.2')
+  const gateway = end(loopback(1))
+  const client = end(loopback(2))
   // The client sends to `entrance`; what leaves by one of the exits reaches the gateway, and comes back the same way.
-  const entrance = await relaySocket('127.0.0.3')
-  const exits = [await relaySocket('127.0.0.4'), await relaySocket('127.0.0.4')]
+  const entrance = await relaySocket(loopback(3))
+  const exits = [await relaySocket(loopback(4)), await relaySocket(loopback(4))]
   let exit = exits[0]!
   let fault: 'none' | 'repeat' | 'corrupt' = 'none'
   entrance.on('message', (message) => {
     if (fault === 'corrupt') message[message.length - 1]! ^= 1
-    for (let i = 0; i < (fault === 'repeat' ? 2 : 1); i++) exit.send(message, gateway.path.ports.natt, '127.0.0.1')
+    for (let i = 0; i < (fault === 'repeat' ? 2 : 1); i++) exit.send(message, gateway.path.ports.natt, loopback(1))
   })
   for (const socket of exits)
-    socket.on('message', (message) => entrance.send(message, client.path.ports.natt, '127.0.0.2'))
+    socket.on('message', (message) => entrance.send(message, client.path.ports.natt, loopback(2)))
   const gatewayPath = () => ({
-    local: { address: '127.0.0.1', port: gateway.path.ports.natt },
-    remote: { address: '127.0.0.4', port: exit.address().port },
+    local: { address: loopback(1), port: gateway.path.ports.natt },
+    remote: { address: loopback(4), port: exit.address().port },
   })
   return {
     gateway,
     client,
     gatewayPath: gatewayPath(),
     clientPath: {
-      local: { address: '127.0.0.2', port: client.path.ports.natt },
-      remote: { address: '127.0.0.3', port: entrance.address().port },
+      local: { address: loopback(2), port: client.path.ports.natt },
+      remote: { address: loopback(3), port: entrance.address().port },
     },
     rebind: async () => {
       exit = exits[1]!
@@ -208,8 +208,8 @@ function contract(name: string, open: () => Promise<Road>): void {
     test('IKE messages come up with their path, from either port, and an answer goes back to where they came from', async () => {
       const { gateway, client, clientPath } = await opening()
       const { ports } = gateway.path
-      const from = { address: '127.0.0.2', port: client.path.ports.ike }
-      const plain = { local: from, remote: { address: '127.0.0.1', port: ports.ike } }
+      const from = { address: loopback(2), port: client.path.ports.ike }
+      const plain = { local: from, remote: { address: loopback(1), port: ports.ike } }
       client.path.sendIke(plain, ikeMessage)
       expect(await heard(road, gateway)).toEqual([
         { on: 'ike', path: { local: plain.remote, remote: plain.local }, octets: ikeMessage },

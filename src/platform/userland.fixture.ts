@@ -27,6 +27,11 @@ export function userlandImpossible(): string | undefined {
   return undefined
 }
 
+/** An address of this process: raw sockets on the same one would hear other tests that run at the same time. */
+export function loopback(host: number): string {
+  return `127.${(process.pid >> 8) & 255}.${process.pid & 255}.${host}`
+}
+
 export type Suite = { readonly cipher: Cipher; readonly hash?: Hash; readonly esn?: boolean }
 
 const cipherKeys: Record<Cipher, number> = {
@@ -105,7 +110,7 @@ export async function openSides(
 ): Promise<Sides> {
   const names = { gateway: `${prefix}g`, client: `${prefix}c` }
   const events = { gateway: [] as FastPathEvent[], client: [] as FastPathEvent[] }
-  const outer = { gateway: '127.0.0.1', client: '127.0.0.2' }
+  const outer = { gateway: loopback(1), client: loopback(2) }
   const open = (end: 'gateway' | 'client') => {
     execFileSync('ip', ['netns', 'add', names[end]])
     const path = openUserland({

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { FastPathOptions } from './fast-path.ts'
-import { openSides, type Sides, type Suite, userlandImpossible } from './userland.fixture.ts'
+import { loopback, openSides, type Sides, type Suite, userlandImpossible } from './userland.fixture.ts'
 import { openUserland } from './userland.ts'
 
 const execute = promisify(execFile)
@@ -178,7 +178,7 @@ if (impossible) {
 
   describe('life and death', () => {
     const options = (name: string, more: Partial<FastPathOptions> = {}): FastPathOptions => ({
-      listen: ['127.0.0.9'],
+      listen: [loopback(9)],
       ports: { ike: 0, natt: 0 },
       tunName: `${prefix}${name}`,
       tunAddress: '10.97.0.1/24',
@@ -190,11 +190,11 @@ if (impossible) {
 
     test('a busy port is named, with a code', async () => {
       const holder = createSocket('udp4')
-      await new Promise<void>((resolve) => holder.bind(0, '127.0.0.9', resolve))
+      await new Promise<void>((resolve) => holder.bind(0, loopback(9), resolve))
       const { port } = holder.address()
       try {
         expect(() => openUserland(options('a', { ports: { ike: 0, natt: port } }))).toThrowError(
-          expect.objectContaining({ code: 'EADDRINUSE', subject: `udp 127.0.0.9:${port}` }),
+          expect.objectContaining({ code: 'EADDRINUSE', subject: `udp ${loopback(9)}:${port}` }),
         )
       } finally {
         holder.close()
@@ -223,7 +223,7 @@ if (impossible) {
       await path.close()
       expect(existsSync(`/sys/class/net/${prefix}c`)).toBe(false)
       path.apply(1, [{ do: 'addPeer', peer: 1 }])
-      path.sendKeepalive({ local: { address: '127.0.0.9', port: 1 }, remote: { address: '127.0.0.9', port: 2 } })
+      path.sendKeepalive({ local: { address: loopback(9), port: 1 }, remote: { address: loopback(9), port: 2 } })
       expect(path.activity()).toEqual({ pairs: [], sessions: [] })
     })
 
@@ -249,19 +249,19 @@ if (impossible) {
 
     test.skipIf(!modern)('process.exit() while packets arrive ends the process cleanly, without close()', async () => {
       const body = `
-        const path = openUserland(options('d', '127.0.0.9'))
+        const path = openUserland(options('d', '${loopback(9)}'))
         let events = 0
         path.listen((batch) => { events += batch.length; if (events > 5) { console.log('seen'); process.exit(0) } })
-        flood(path, '127.0.0.9', 2000)`
+        flood(path, '${loopback(9)}', 2000)`
       expect(await runScript(body)).toBe('seen')
       expect(existsSync(`/sys/class/net/${prefix}d`)).toBe(false)
     })
 
     test.skipIf(!modern)('an uncaught error while packets arrive leaves nothing behind', async () => {
       const body = `
-        const path = openUserland(options('e', '127.0.0.9'))
+        const path = openUserland(options('e', '${loopback(9)}'))
         path.listen(() => { throw new Error('on purpose') })
-        flood(path, '127.0.0.9', 500)`
+        flood(path, '${loopback(9)}', 500)`
       await expect(runScript(body)).rejects.toMatchObject({ code: 1, signal: null })
       expect(existsSync(`/sys/class/net/${prefix}e`)).toBe(false)
     })
@@ -270,17 +270,17 @@ if (impossible) {
       'several in one process, and one more in a worker thread that is terminated while busy',
       async () => {
         const body = `
-        const one = openUserland(options('f', '127.0.0.9')), two = openUserland(options('g', '127.0.0.10'))
+        const one = openUserland(options('f', '${loopback(9)}')), two = openUserland(options('g', '${loopback(10)}'))
         const code = "import { parentPort, workerData } from 'node:worker_threads'; const { openUserland } = await import(workerData.module);" +
           'const path = openUserland(workerData.options); path.listen(() => {}); parentPort.postMessage(path.ports)'
-        const worker = new Worker(code, { eval: true, workerData: { module: ${JSON.stringify(new URL('./userland.ts', import.meta.url).href)}, options: options('h', '127.0.0.11') } })
+        const worker = new Worker(code, { eval: true, workerData: { module: ${JSON.stringify(new URL('./userland.ts', import.meta.url).href)}, options: options('h', '${loopback(11)}') } })
         worker.once('message', async (ports) => {
-          const socket = flood({ ports }, '127.0.0.11', 2000)
+          const socket = flood({ ports }, '${loopback(11)}', 2000)
           await worker.terminate()
           socket.close()
           let heard = 0
           one.listen((batch) => { heard += batch.length })
-          const second = flood(one, '127.0.0.9', 10)
+          const second = flood(one, '${loopback(9)}', 10)
           setTimeout(async () => { second.close(); await one.close(); await two.close(); console.log(heard > 0 ? 'fine' : 'deaf') }, 300)
         })`
         expect(await runScript(body)).toBe('fine')
@@ -292,8 +292,8 @@ if (impossible) {
       'what nobody listens to fills the rings, drops and counts, and the process goes on',
       async () => {
         const body = `
-        const path = openUserland(options('i', '127.0.0.9'))
-        const socket = flood(path, '127.0.0.9', 20000)
+        const path = openUserland(options('i', '${loopback(9)}'))
+        const socket = flood(path, '${loopback(9)}', 20000)
         setTimeout(async () => {
           const { ikeIn, dropIkeRingFull } = path.counters()
           await path.close()

@@ -1,6 +1,8 @@
 // Inner packets as the tests of the pipeline need them, with every length and checksum right.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstring>
 
 #include "pipeline/checksum.h"
@@ -22,6 +24,15 @@ struct TcpSpec {
   uint16_t id = 1;
   bool dontFragment = true;
 };
+
+/// An address of this process: raw sockets on the same one would hear other tests that run at the same time.
+inline uint32_t loopback(uint8_t host) { return 0x7F000000U | (static_cast<uint32_t>(getpid()) & 0xFFFFU) << 8 | host; }
+
+inline Octets loopbackOctets(uint8_t host) {
+  Octets octets(4);
+  pipeline::store32(octets.data(), loopback(host));
+  return octets;
+}
 
 inline Octets sequenceOf(size_t length, uint8_t first = 0) {
   Octets octets(length);

@@ -80,7 +80,7 @@ Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool c
   u8(1), u32(1);
   u8(3), u32(1);
   for (const bool ours : {true, false}) {
-    const Octets address = spec.ipv6 ? loopback6 : client == ours ? fromHex("7f000002") : fromHex("7f000001");
+    const Octets address = spec.ipv6 ? loopback6 : loopbackOctets(client == ours ? 2 : 1);
     u8(static_cast<uint32_t>(address.size()));
     octets.insert(octets.end(), address.begin(), address.end());
     u16(ours ? from.nattPort() : to.nattPort());
@@ -191,10 +191,10 @@ void exchange(const Spec& spec) {
   options.engine = spec.engine;
   options.offloads = spec.offloads;
   const Address address6 = Address::from(loopback6.data(), 16);
-  options.listen = {spec.ipv6 ? address6 : Address::from(fromHex("7f000001").data(), 4)};
+  options.listen = {spec.ipv6 ? address6 : Address::from(loopbackOctets(1).data(), 4)};
   options.tun.name = gatewaySide.name();
   DataPlane gateway(options, [] {});
-  options.listen = {spec.ipv6 ? address6 : Address::from(fromHex("7f000002").data(), 4)};
+  options.listen = {spec.ipv6 ? address6 : Address::from(loopbackOctets(2).data(), 4)};
   options.tun.name = clientSide.name();
   DataPlane client(options, [] {});
   CHECK(!gateway.apply(list(spec, gateway, client, false)));
@@ -243,12 +243,13 @@ TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine
 TEST("opening: a busy port says which, and nothing stays behind") {
   if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
   const os::File holder(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in name = nameOf("127.0.0.1", 0);
+  const std::string address = os::showAddress(Address::from(loopbackOctets(1).data(), 4));
+  sockaddr_in name = nameOf(address.c_str(), 0);
   socklen_t length = sizeof name;
   CHECK_EQUAL(bind(holder.get(), reinterpret_cast<const sockaddr*>(&name), length), 0);
   getsockname(holder.get(), reinterpret_cast<sockaddr*>(&name), &length);
   DataPlaneOptions options;
-  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.listen = {Address::from(loopbackOctets(1).data(), 4)};
   options.ikePort = 0;
   options.nattPort = ntohs(name.sin_port);
   options.tun.name = "ghtbusy";
@@ -259,7 +260,7 @@ TEST("opening: a busy port says which, and nothing stays behind") {
       CHECK(false);
     } catch (const os::OpenError& error) {
       CHECK_EQUAL(error.code(), std::string("EADDRINUSE"));
-      CHECK_EQUAL(error.subject(), "udp 127.0.0.1:" + std::to_string(options.nattPort));
+      CHECK_EQUAL(error.subject(), "udp " + address + ":" + std::to_string(options.nattPort));
     }
   }
   // The other gateway may share its own ports among its workers: we still don't join in.
@@ -272,7 +273,7 @@ TEST("opening: a busy port says which, and nothing stays behind") {
 TEST("opening: a device of that name exists") {
   if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
   DataPlaneOptions options;
-  options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+  options.listen = {Address::from(loopbackOctets(1).data(), 4)};
   options.ikePort = options.nattPort = 0;
   options.workers = 2;
   options.tun.name = "ghttwice";

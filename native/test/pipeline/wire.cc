@@ -32,7 +32,7 @@ class Wire {
         socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in name{};
     name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(0x7F000002);
+    name.sin_addr.s_addr = htonl(loopback(2));
     CHECK_EQUAL(bind(socket_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
     socklen_t length = sizeof name;
     getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&name), &length);
@@ -40,7 +40,7 @@ class Wire {
     DataPlaneOptions options;
     options.ikePort = options.nattPort = 0;
     options.workers = 1;
-    options.listen = {Address::from(fromHex("7f000001").data(), 4)};
+    options.listen = {Address::from(loopbackOctets(1).data(), 4)};
     options.tun.name = "ghw" + std::to_string(getpid() % 100000);
     plane = std::make_unique<DataPlane>(options, [] {});
   }
@@ -52,10 +52,10 @@ class Wire {
     list.u8(3)
         .u32(peer)
         .u8(4)
-        .u32(0x7F000001)
+        .u32(loopback(1))
         .u16(plane->nattPort())
         .u8(4)
-        .u32(0x7F000002)
+        .u32(loopback(2))
         .u16(port)
         .u8(1)
         .u8(1)
@@ -100,7 +100,7 @@ class Wire {
     sockaddr_in name{};
     name.sin_family = AF_INET;
     name.sin_port = htons(plane->nattPort());
-    name.sin_addr.s_addr = htonl(0x7F000001);
+    name.sin_addr.s_addr = htonl(loopback(1));
     CHECK(sendto(socket_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name),
                  sizeof name) >= 0);
   }
@@ -198,7 +198,8 @@ TEST(
     const Octets payload = wire.receive();
     CHECK_EQUAL(toHex(payload.data(), 6), std::string("06a5c738001c"));
     CHECK_EQUAL(toHex(&payload[8], payload.size() - 8), std::string("c802001400000000000000008008000000000001"));
-    const Octets addresses = natOa ? fromHex("c6336401c0a80002") : fromHex("7f0000017f000002");
+    const Octets addresses =
+        natOa ? fromHex("c6336401c0a80002") : fromHex(toHex(loopbackOctets(1)) + toHex(loopbackOctets(2)));
     CHECK_EQUAL(checksumFold(static_cast<uint64_t>(checksumPseudo(addresses.data(), &addresses[4], 4, 17, 28)) +
                              checksumSum(payload.data(), payload.size())),
                 0xFFFF);
