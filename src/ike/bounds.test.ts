@@ -6,6 +6,8 @@ import { hexVector } from '../../test/vectors.ts'
 import { type Path, sourceOf } from '../wire/address.ts'
 import { IkeCore } from './core.ts'
 import type { Peer } from './state.ts'
+import { ikeNotify, ikeSpi, responderLifetimeData } from './wire/notifications.ts'
+import { notifyType } from './wire/numbers.ts'
 
 const first = hexVector('ike/first-packets/nm-l2tp-strongswan')
 const path = (address: string, port: number) => ({
@@ -78,6 +80,20 @@ test('ISAKMP SAs of one peer: eight', () => {
   core.state.peersByRemote.set('203.0.113.9 500', new Set([1]))
   begin(core, 2)
   expect([...core.state.peers.get(1)!.sas]).toEqual([103, 104, 105, 106, 107, 108, 109, 2])
+})
+
+test('a client that says RESPONDER-LIFETIME does not make us negotiate all the time: it is no responder', () => {
+  const core = new IkeCore(ikePolicy({ key: 'secret' }))
+  const client = begin(core, 1)
+  const { expires } = core.state.sas.get(1)!
+  const data = responderLifetimeData(1, { seconds: 1, kilobytes: undefined })
+  client.give({
+    on: 'datagram',
+    path: client.path,
+    octets: client.inform(7, [ikeNotify(notifyType['RESPONDER-LIFETIME'], ikeSpi(client.cookies), data)]),
+  })
+  expect(core.state.sas.get(1)!.seen).toContain(7)
+  expect(core.state.sas.get(1)!.expires).toBe(expires)
 })
 
 test('a message longer than any client’s is not looked at', () => {

@@ -155,7 +155,13 @@ function answerProbe(turn: Turn, sa: IkeSa, payload: NotifyPayload, received: Re
 // The responder keeps our ISAKMP SA shorter than we asked for (RFC 2407 §4.6.3.1).
 function shorten(turn: Turn, sa: IkeSa, payload: NotifyPayload): void {
   const { seconds } = parseResponderLifetime(1, payload)
-  if (seconds === undefined || sa.established === undefined || sa.phase1.is !== 'established') return
+  if (
+    sa.role !== 'initiator' ||
+    seconds === undefined ||
+    sa.established === undefined ||
+    sa.phase1.is !== 'established'
+  )
+    return
   const expires = sa.established + seconds * 1000
   if (sa.expires === undefined || expires >= sa.expires) return
   sa.expires = expires
