@@ -88,6 +88,25 @@ test('a client that moves with every packet, or sets off a bug with every one, d
   ])
 })
 
+test('neighbours behind one NAT are told apart; whoever makes ISAKMP SAs without end is not', () => {
+  const { lines, log } = house()
+  const up = (port: number): GatewayEvent => ({
+    event: 'ike.sa.established',
+    path: path('203.0.113.9', port),
+    sa: port,
+    proposal: 'aes256-sha256-modp2048',
+    client: 'windows',
+    identity: '192.168.1.10',
+    natted: true,
+    rekeyed: false,
+    weak: false,
+  })
+  for (let port = 0; port < 4; port++) log.emit(up(4500 + port))
+  expect(lines.length).toBe(4)
+  for (let port = 0; port < 1_000; port++) log.emit(up(5000 + port))
+  expect(lines.length).toBe(9)
+})
+
 test('ten thousand sources neither fill the memory nor the log', () => {
   const { time, lines, log } = house()
   for (let i = 0; i < 10_000; i++) log.emit(refused(`10.0.${i >> 8}.${i & 255}`))

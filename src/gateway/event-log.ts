@@ -112,11 +112,12 @@ export class EventLog {
 
 /** What a stranger, or a client in a loop, can repeat as fast as the line carries; errors too, since a bug of ours may be somebody's to trigger. */
 function folds(event: GatewayEvent, { level }: LogRecord): boolean {
-  return level === 'warn' || level === 'error' || /invalid|stray|unknown|notify|moved/.test(event.event)
+  return level === 'warn' || level === 'error' || /invalid|stray|unknown|notify|moved|sa.established/.test(event.event)
 }
 
 function reasonOf(event: GatewayEvent): string {
   if ('why' in event) return event.why
   if (event.event === 'gateway.bug') return `${event.machine.replace(/\d+/g, '')} ${event.error}`
+  if (event.event === 'ike.sa.established') return `${event.identity} ${event.path.remote.port}`
   return event.event === 'fastpath.refused' ? event.message : ''
 }

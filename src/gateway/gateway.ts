@@ -10,6 +10,7 @@ import type { EventRecord, Status } from '../control/protocol.ts'
 import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
+import { sourceOf } from '../wire/address.ts'
 import { type Cores, cores as realCores } from './cores.ts'
 import { Endpoint } from './endpoint.ts'
 import { EventLog, type Occurrence } from './event-log.ts'
@@ -227,7 +228,7 @@ class House implements Gateway, EndpointOwner {
     const { verdict, delayMs } = this.#users.verify(attempt, {
       now: clock.now(),
       minuteOfWeek: minuteOfWeek(clock.date()),
-      source: call.peer.path.remote.address,
+      source: sourceOf(call.peer.path.remote.address),
     })
     if (delayMs > 0) await new Promise<void>((resolve) => timers.after(delayMs, resolve))
     return verdict
