@@ -28,6 +28,7 @@ function peerOf(identity: string, at: Path): Peer {
     using: undefined,
     heardAt: 0,
     probe: undefined,
+    sequence: 1,
     request: undefined,
     announced: true,
     inFastPath: true,

@@ -1,6 +1,6 @@
 // Dead-peer detection (RFC 3706): a peer from which nothing was heard for a while is asked, and after some unanswered questions it is dead. Any
 // authentic message or packet counts as life, so a busy peer is never asked.
-import { type Instant, jittered } from '../wire/machine.ts'
+import { type Instant, jittered, type Random } from '../wire/machine.ts'
 import type { ClientKind } from './contract.ts'
 import { inform } from './exchanges/informational.ts'
 import { endPeer } from './peers.ts'
@@ -8,6 +8,11 @@ import { dropSa, standingSa } from './sa.ts'
 import type { IkeSa, Peer } from './state.ts'
 import { arm, policyOf, report, type Turn } from './turn.ts'
 import { deadPeerProbe } from './wire/notifications.ts'
+
+/** RFC 3706 §5.3: by chance, and low enough to rise for ever. */
+export function firstSequence(random: Random): number {
+  return random.octets(3).reduce((number, octet) => number * 256 + octet, 1)
+}
 
 function figures(turn: Turn, client: ClientKind) {
   const { dpd } = policyOf(turn)
@@ -37,10 +42,11 @@ export function probeDue(turn: Turn, peer: Peer): void {
   const sa = standingSa(turn, peer)
   // A peer that does not speak DPD, or has no ISAKMP SA now, can't be asked: L2TP's HELLO and the lifetimes see to it.
   if (!sa?.dpd || peer.heardAt + idleSeconds * 950 > turn.now) return armAgain(turn, peer, idleSeconds)
-  const probe = peer.probe ?? { sequence: turn.random.octets(4).reduce((n, o) => n * 256 + o, 0) >>> 1, sent: 0 }
-  if (probe.sent >= tries) return die(turn, peer)
-  inform(turn, sa, [deadPeerProbe(sa.cookies, (probe.sequence + probe.sent) >>> 0, false)])
-  peer.probe = { sequence: probe.sequence, sent: probe.sent + 1 }
+  const sent = peer.probe?.sent ?? 0
+  if (sent >= tries) return die(turn, peer)
+  peer.sequence = (peer.sequence + 1) >>> 0
+  inform(turn, sa, [deadPeerProbe(sa.cookies, peer.sequence, false)])
+  peer.probe = { sent: sent + 1 }
   arm(turn, `probe ${peer.id}`, turn.now + intervalSeconds * 1000)
 }
 

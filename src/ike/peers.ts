@@ -6,7 +6,7 @@ import { isWeak } from '../algorithms/levels.ts'
 import { showEspProposal } from '../algorithms/proposals.ts'
 import { type Path, sameEndpoint, samePath } from '../wire/address.ts'
 import type { PeerGoneReason, PeerId } from './contract.ts'
-import { armProbe } from './dpd.ts'
+import { armProbe, firstSequence } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
 import { challenge, exchangedHere, provenHere, vouch } from './return-path.ts'
 import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
@@ -66,6 +66,7 @@ function newPeer(turn: Turn, sa: IkeSa): Peer {
     using: undefined,
     heardAt: turn.now,
     probe: undefined,
+    sequence: firstSequence(turn.random),
     request: sa.request?.number,
     announced: false,
     inFastPath: false,

@@ -272,7 +272,9 @@ export type Peer = {
   using: number | undefined
   heardAt: Instant
   /** Dead-peer detection in progress. */
-  probe: { readonly sequence: number; readonly sent: number } | undefined
+  probe: { readonly sent: number } | undefined
+  /** Of our last R-U-THERE; it only rises (RFC 3706 §5.3), or Openswan and libreswan answer no more. */
+  sequence: number
   request: number | undefined
   announced: boolean
   /** An install was asked for: the fast path has the peer, or will have it. */
