@@ -371,8 +371,11 @@ void Control::unlink(Session& session) {
 }
 
 void Control::publishSessions(Peer& peer) {
-  auto list = std::make_unique<std::vector<Session*>>();
-  for (const auto& session : peer.owned) list->push_back(session.get());
+  auto list = std::make_unique<SessionList>();
+  for (const auto& session : peer.owned) {
+    list->entries.push_back({SessionList::idsOf(session->local.tunnel, session->local.session), session.get()});
+  }
+  std::sort(list->entries.begin(), list->entries.end(), [](const auto& a, const auto& b) { return a.ids < b.ids; });
   peer.sessions.publish(context_.epochs, std::move(list));
 }
 
@@ -420,6 +423,8 @@ class Records {
 }  // namespace
 
 std::vector<uint8_t> Control::activity() {
+  // What a busy worker still saw when it was taken away: keys are wiped at the latest now.
+  context_.epochs.collect();
   std::vector<uint8_t> octets;
   Records records(octets);
   for (const auto& [id, peer] : peers_) {

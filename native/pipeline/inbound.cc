@@ -179,8 +179,7 @@ void Inbound::l2tp(Pair& pair, const uint8_t* udp, uint32_t length) {
   }
   // Only the peer's own sessions are looked at: whatever ids it writes, nothing of another peer is reached.
   if (const auto* sessions = pair.peer.sessions.get()) {
-    for (Session* session : *sessions) {
-      if (session->local.session != header.session || session->local.tunnel != header.tunnel) continue;
+    if (Session* session = sessions->find(header.tunnel, header.session)) {
       ppp(*session, pair, message + header.headerLength, static_cast<uint32_t>(header.length - header.headerLength));
       return;
     }

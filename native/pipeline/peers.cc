@@ -13,6 +13,13 @@ bool SessionConfiguration::allowsSource(const IpPacket& packet) const {
                      [&](const Network& network) { return network.contains(source); });
 }
 
+Session* SessionList::find(uint16_t tunnel, uint16_t session) const {
+  const uint32_t ids = idsOf(tunnel, session);
+  const auto place = std::lower_bound(entries.begin(), entries.end(), ids,
+                                      [](const Entry& entry, uint32_t wanted) { return entry.ids < wanted; });
+  return place != entries.end() && place->ids == ids ? place->session : nullptr;
+}
+
 Session* Router::find(const Address& destination) const {
   if (Session* session = hosts_.find(destination)) return session;
   if (const Lengths* lengths = lengths_.get()) {

@@ -111,6 +111,18 @@ struct Session {
   uint64_t told = 0;
 };
 
+/// A peer's sessions by the ids that it writes, in order: one at a client, a thousand at a site's LAC.
+struct SessionList {
+  struct Entry {
+    uint32_t ids;
+    Session* session;
+  };
+  std::vector<Entry> entries;
+
+  static uint32_t idsOf(uint16_t tunnel, uint16_t session) { return static_cast<uint32_t>(tunnel) << 16 | session; }
+  [[nodiscard]] Session* find(uint16_t tunnel, uint16_t session) const;
+};
+
 struct Peer {
   explicit Peer(uint32_t i) : id(i) {}
 
@@ -118,7 +130,7 @@ struct Peer {
   /// The pair that carries what is sent; null until one is usable. Read by anybody, changed under `choosing`.
   std::atomic<Pair*> active{nullptr};
   std::mutex choosing;
-  Published<std::vector<Session*>> sessions;
+  Published<SessionList> sessions;
   /// What the main thread hears of the peer: L2TP control, PPP control and DHCP (a login takes thirty), and changes of its address.
   Allowance exceptions{128, 100};
   Allowance moves{2, 1000};

@@ -269,6 +269,22 @@ TEST("changes: what an earlier change of the list frees, a later one may take") 
   CHECK(tables.context.router.find(v4(0x0A000006)) == tables.control.session(8));
 }
 
+TEST("changes: each of a peer's many sessions is found by its ids, and no other") {
+  Tables tables;
+  List list;
+  list.addPeer(1).addPeer(2);
+  for (uint32_t i = 0; i < 300; i++) list.addSession(1000 + i, 1, i * 7919 % 300);
+  list.addSession(5, 2, 1);
+  CHECK_EQUAL(tables.apply(list), std::string());
+  const SessionList* sessions = tables.control.peer(1)->sessions.get();
+  for (uint32_t i = 0; i < 300; i++) {
+    const Session* found = sessions->find(static_cast<uint16_t>(i * 7919 % 300), 2);
+    CHECK(found != nullptr && found->id == 1000 + i);
+  }
+  CHECK(sessions->find(300, 2) == nullptr && sessions->find(1, 3) == nullptr && sessions->find(0, 0) == nullptr);
+  CHECK_EQUAL(tables.control.peer(2)->sessions.get()->find(1, 2)->id, 5U);
+}
+
 TEST("changes: when the pair in use goes, the newest usable one takes over") {
   Tables tables;
   CHECK_EQUAL(tables.apply(List().addPeer(1).addPair(1, 1000).addPair(1, 1010).addPair(1, 1020)), std::string());
