@@ -237,6 +237,9 @@ TEST("two planes: several workers over protocol 50") {
   exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2});
 }
 TEST("two planes: over IPv6") { exchange({.cipher = "aes256", .hash = "sha1", .workers = 2, .ipv6 = true}); }
+TEST("two planes: protocol 50 over IPv6, several workers") {
+  exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2, .ipv6 = true});
+}
 TEST("two planes: a kernel without offloads") { exchange({.cipher = "aes256", .hash = "sha1", .offloads = false}); }
 TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine = "openssl"}); }
 
