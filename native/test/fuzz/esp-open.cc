@@ -37,6 +37,11 @@ struct Bench {
   std::unique_ptr<crypto::Context> context = engine->makeContext();
   esp::Worker worker{*engine};
   std::vector<std::uint8_t> key = std::vector<std::uint8_t>(64, 0x5a);
+  esp::EpochDomain domain;
+  esp::SaTable table{domain};
+  esp::EpochDomain::Reader reader{domain};
+  /// One for each transform, made at its first use.
+  std::vector<std::unique_ptr<crypto::Key>> sealKeys = std::vector<std::unique_ptr<crypto::Key>>(transforms().size());
 
   std::unique_ptr<crypto::Key> expand(const crypto::Transform& t, crypto::Direction direction) const {
     const std::span<const std::uint8_t> octets(key);
@@ -78,17 +83,16 @@ void check(const esp::InboundPacket& packet, std::uint64_t topBefore) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Bench bench;
   if (size < 1) return 0;
-  const crypto::Transform& t = transforms()[data[0] % transforms().size()];
+  const std::size_t number = data[0] % transforms().size();
+  const crypto::Transform& t = transforms()[number];
   ++data;
   --size;
-  const auto sealKey = bench.expand(t, crypto::Direction::seal);
-  esp::EpochDomain domain;
-  esp::SaTable table(domain);
+  auto& sealKey = bench.sealKeys[number];
+  if (!sealKey) sealKey = bench.expand(t, crypto::Direction::seal);
   auto receiver = std::make_unique<esp::InboundSa>(spi, bench.expand(t, crypto::Direction::open), 64);
   const esp::InboundSa& sa = *receiver;
-  require(table.add(receiver));
-  esp::EpochDomain::Reader reader(domain);
-  const esp::EpochDomain::Guard inside(reader);
+  require(bench.table.add(receiver));
+  bench.reader.enter();
 
   std::vector<Octets> packets;
   while (size >= 2) {
@@ -110,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     batch.push_back({.esp = packet.data(), .length = static_cast<std::uint32_t>(packet.size())});
   }
   const std::uint64_t topBefore = sa.window().top();
-  bench.worker.open(table, batch);
+  bench.worker.open(bench.table, batch);
   bool authentic = false;
   for (const auto& packet : batch) {
     check(packet, topBefore);
@@ -120,5 +124,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const esp::Counters counters = sa.counters();
   require(counters.packets + counters.malformed + counters.dummies + counters.forged + counters.replayed <=
           batch.size());
+  bench.reader.leave();
+  require(bench.table.remove(spi));
+  require(bench.domain.collect() == 0);
   return 0;
 }
