@@ -237,8 +237,8 @@ export class ControlConnection implements Carrier {
       return
     }
     expireCalls(this, around)
-    if (this.emptySince !== undefined && now >= this.emptySince + emptyMs)
-      return this.close(around, noSessions(emptyMs))
+    if (this.emptySince !== undefined && now >= this.emptySince + this.#emptyMs)
+      return this.close(around, noSessions(this.#emptyMs))
     if (this.#helloMs > 0 && this.#delivery.queue.length === 0 && now >= this.#heard + this.#helloMs) {
       this.send(around, 'HELLO', {}, 0)
     }

@@ -35,6 +35,11 @@ function call(trace: L2tpTrace, request = 5): readonly string[] {
 }
 
 describe('LNS', () => {
+  test('a connection without its first session has a minute, whatever else falls due meanwhile', () => {
+    const trace = established({ helloSeconds: 20 })
+    expect([...new Set(trace.pass(25).filter((line) => !line.startsWith('at ')))]).toEqual(['HELLO 7/0 Ns 1 Nr 2'])
+  })
+
   test('calls that a peer does not finish are 64 at most, and another peer is not hindered', () => {
     const trace = established({ portLimit: 128 })
     const answers = Array.from({ length: 200 }, (_, i) => {
