@@ -1,6 +1,7 @@
 // A guest: Debian in user-mode Linux on one tap, with an agent on its serial line that runs what tests ask for.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Lease } from './lease.ts'
@@ -38,7 +39,7 @@ export class Guest {
     const line = umlArguments(options, lease, this.share)
     this.#process = spawn('ip', ['netns', 'exec', network.ns('hub'), 'linux.uml', ...line], {
       stdio: ['ignore', log, log, 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, TMPDIR: '/dev/shm', HOME: dir },
+      env: { PATH: process.env.PATH, TMPDIR: memoryFolder(), HOME: dir },
       detached: true,
     })
     this.#line = this.#process.stdio[3] as Duplex
@@ -153,6 +154,12 @@ export class Guest {
     this.#dead = why
     for (const resolve of this.#waiting.values()) resolve(-1)
   }
+}
+
+/** Where user-mode Linux keeps its guests' memory: /dev/shm if it has room for a lab's worth of them, else slower but safe. */
+function memoryFolder(): string {
+  const { bavail, bsize } = statfsSync('/dev/shm')
+  return bavail * bsize > 2 ** 31 ? '/dev/shm' : tmpdir()
 }
 
 function umlArguments({ name, root, plug }: GuestOptions, lease: Lease, share: string): string[] {
