@@ -188,6 +188,20 @@ describe.skipIf(!privileged)('the daemon (root and network namespaces)', () => {
       .toBe(11)
   })
 
+  test('who reads the log may go away: the gateway stays', async () => {
+    const gateway = up(unshared)
+    await gateway.says('out', /^ready/)
+    gateway.child.stdout.destroy()
+    gateway.child.stderr.destroy()
+    for (let i = 0; i < 3; i++) {
+      gateway.child.kill('SIGHUP')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    expect(run('status', '--state', state).status).toBe(0)
+    gateway.child.kill('SIGTERM')
+    expect(await gateway.exit).toBe(0)
+  })
+
   test('a second one with the same state folder is refused', async () => {
     const first = up(unshared)
     await first.says('out', /^ready/)

@@ -45,6 +45,8 @@ export type ServeOptions = {
 
 /** Runs a gateway until a signal or the control socket ends it; resolves to the exit code. */
 export async function serve({ config, state, log, watcher = false, ready }: ServeOptions): Promise<number> {
+  // Whoever read our output may go away; the gateway stays.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const outcome = loadConfiguration(config)
   if (outcome.is === 'faulty') {
     for (const fault of outcome.faults) process.stderr.write(`${showFault(config, fault)}\n`)
