@@ -1,7 +1,7 @@
 // A lease is one lab's name on this machine: a prefix for its namespaces, a folder for its files, and a watcher
 // that takes everything away when the process that holds the lease is gone, even by kill -9.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { must, say } from './run.ts'
 
@@ -20,8 +20,11 @@ export type Lease = {
 export function lease(): Lease {
   const tag = `gl${Math.random().toString(36).slice(2, 8).padEnd(6, '0')}`
   const dir = join(home, tag)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  writeFileSync(join(dir, 'owner'), `${process.pid} ${startOf(process.pid)}`)
+  // The folder appears with its owner in it: another run, which looks for abandoned labs just now, must not find it empty.
+  const draft = join(home, `.${tag}`)
+  mkdirSync(draft, { recursive: true, mode: 0o700 })
+  writeFileSync(join(draft, 'owner'), `${process.pid} ${startOf(process.pid)}`)
+  renameSync(draft, dir)
   const watcher = spawn(reaper, [tag, 'wait'], { stdio: ['pipe', 'ignore', 'inherit'], detached: true })
   watcher.unref()
   let released: Promise<void> | undefined
@@ -38,7 +41,7 @@ export function lease(): Lease {
 /** Removes the labs whose owner is gone and whose watcher went with it. */
 export async function reapAbandoned(): Promise<void> {
   mkdirSync(home, { recursive: true, mode: 0o700 })
-  const known = readdirSync(home)
+  const known = readdirSync(home).filter((name) => name.startsWith('gl'))
   for (const tag of known) {
     if (ownerLives(join(home, tag))) continue
     say(`removing what an earlier run left: ${tag}`)
