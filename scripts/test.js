@@ -27,13 +27,13 @@ const vitest = (config) => [
   ...(config ? ['--config', config] : []),
 ]
 
-/** Each suite: one command, and how its counts are read. `check`: the command is one test, passed or failed. */
+/** Each suite: one command, and how its counts are read. `check`: the command is one test, passed or failed. `verbose` tells each test as it ends. */
 const suites = [
   { name: 'format', counts: 'check', command: [bin('biome'), 'ci', '--colors=off', '.'] },
   { name: 'types', counts: 'check', command: [bin('tsc'), '--noEmit'] },
   { name: 'native', counts: 'closing line', command: [process.execPath, `${root}/scripts/test-native.js`] },
   { name: 'unit', counts: 'vitest', command: vitest() },
-  { name: 'interop', counts: 'vitest', command: vitest('test/interop/vitest.config.ts') },
+  { name: 'interop', counts: 'vitest', reporter: 'verbose', command: vitest('test/interop/vitest.config.ts') },
 ]
 
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('-'))
@@ -76,9 +76,9 @@ async function build() {
   if (code !== 0) fail('the native module does not build; what the compiler said stands above')
 }
 
-async function runSuite({ name, counts, command }) {
+async function runSuite({ name, counts, command, reporter = 'default' }) {
   const report = join(scratch, `${name}.json`)
-  const extra = counts === 'vitest' ? ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : []
+  const extra = counts === 'vitest' ? [`--reporter=${reporter}`, '--reporter=json', `--outputFile.json=${report}`] : []
   const from = Date.now()
   say(`${name}: ${command.concat(extra).slice(1, 3).join(' ').replaceAll(`${root}/`, '')} …`)
   const { code, lastCounts } = await execute([...command, ...extra])
