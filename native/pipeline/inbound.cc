@@ -172,7 +172,7 @@ void Inbound::l2tp(Pair& pair, const uint8_t* udp, uint32_t length) {
   }
   const uint8_t* message = udp + udpHeader;
   if (header.control) {
-    if (!pair.peer.exceptions.take(now_) ||
+    if (!pair.peer.mayTell(now_, header.length) ||
         !events_.control(pair.peer.id, load16(udp + 2), load16(udp), {message, header.length}))
       counters_.add(Counter::dropEventRingFull);
     return;
@@ -199,7 +199,7 @@ void Inbound::ppp(Session& session, const Pair& pair, const uint8_t* frame, uint
   const uint32_t rest = length - header.headerLength;
   if (header.protocol == pppIpv4 || header.protocol == pppIpv6) {
     ip(session, pair, header.protocol, payload, rest);
-  } else if (!session.peer.exceptions.take(now_) || !events_.ppp(session.id, header.protocol, {payload, rest})) {
+  } else if (!session.peer.mayTell(now_, rest) || !events_.ppp(session.id, header.protocol, {payload, rest})) {
     counters_.add(Counter::dropEventRingFull);
   }
 }
@@ -223,7 +223,7 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
   }
   count(session, packet.length);
   if (dhcp) {
-    if (!session.peer.exceptions.take(now_) || !events_.dhcp(session.id, {packet.data, packet.length}))
+    if (!session.peer.mayTell(now_, packet.length) || !events_.dhcp(session.id, {packet.data, packet.length}))
       counters_.add(Counter::dropEventRingFull);
     return;
   }

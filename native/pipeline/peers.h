@@ -132,7 +132,9 @@ struct Peer {
   std::mutex choosing;
   Published<SessionList> sessions;
   /// What the main thread hears of the peer: L2TP control, PPP control and DHCP (a login takes thirty), and changes of its address.
+  /// In units of 1 KiB begun, since rings are bounded in octets.
   Allowance exceptions{128, 100};
+  bool mayTell(uint64_t now, size_t octets) { return exceptions.take(now, static_cast<uint32_t>(octets / 1024) + 1); }
   Allowance moves{2, 1000};
 
   // Control thread only. They outlive what points at them: see DataPlane::apply.

@@ -34,19 +34,19 @@ class RateLimit {
   std::array<uint64_t, 256> last_{};
 };
 
-/// So many in each window of time. Any thread may ask.
+/// So much in each window of time. Any thread may ask.
 class Allowance {
  public:
   Allowance(uint16_t most, uint32_t windowMs) : most_(most), windowMs_(windowMs) {}
 
-  /// `now` in milliseconds.
-  bool take(uint64_t now) {
+  /// `now` in milliseconds. All of it or nothing.
+  bool take(uint64_t now, uint32_t cost = 1) {
     const uint64_t window = (now / windowMs_) << 16;
     uint64_t seen = state_.load(std::memory_order_relaxed);
     for (;;) {
       const uint64_t used = (seen & ~uint64_t{0xFFFF}) == window ? seen & 0xFFFF : 0;
-      if (used >= most_) return false;
-      if (state_.compare_exchange_weak(seen, window | (used + 1), std::memory_order_relaxed)) return true;
+      if (used + cost > most_) return false;
+      if (state_.compare_exchange_weak(seen, window | (used + cost), std::memory_order_relaxed)) return true;
     }
   }
 
