@@ -10,6 +10,8 @@ import { interop } from './lab/suite.ts'
 import { dial, generous, inner } from './settings.ts'
 
 const seconds = 300
+/** A second apart, or charon leaves out the one that comes while the other is under way. */
+const lifetimes = { ikeSeconds: 29, espSeconds: 30 }
 const mbit = 20
 
 interop('time passes', () => {
@@ -32,7 +34,7 @@ interop('time passes', () => {
     timeout: (seconds + 120) * 1000,
   }, async () => {
     await steady.connect(dial('bob'))
-    await renewing.connect(dial('alice', { lifetimes: { ikeSeconds: 30, espSeconds: 30 } }))
+    await renewing.connect(dial('alice', { lifetimes }))
     const before = await gateway.session('alice')
     const [renewed, plain] = await Promise.all([
       renewing.load(lab.network, lab.inside, { seconds, mbit, port: 5201 }),
@@ -46,7 +48,8 @@ interop('time passes', () => {
     expect(await renewing.ping(addresses.inside)).toBe(3)
     expect(await gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
     expect(Math.min(renewed.mbitUp, renewed.mbitDown, plain.mbitUp, plain.mbitDown)).toBeGreaterThan(mbit * 0.9)
-    expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThanOrEqual(plain.again + 5)
+    // About twenty renewals: a packet lost at each would show. A few may be lost by a busy machine, to either client.
+    expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThan(plain.again + 15)
   })
 
   test.concurrent('a client killed without a word is gone within a minute, and its address is free again', {

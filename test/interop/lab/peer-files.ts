@@ -13,7 +13,7 @@ connections {
     remote_addrs = ${server}
     proposals = ${ike}
     rekey_time = ${times.ikeSeconds}s
-    over_time = ${Math.max(10, Math.round(times.ikeSeconds / 10))}s
+    over_time = ${Math.max(30, Math.round(times.ikeSeconds / 10))}s
     rand_time = 0
     dpd_delay = 30s
     local { auth = psk }
@@ -25,7 +25,7 @@ connections {
         remote_ts = dynamic[udp/1701]
         esp_proposals = ${esp}
         rekey_time = ${times.espSeconds}s
-        life_time = ${times.espSeconds + Math.max(10, Math.round(times.espSeconds / 10))}s
+        life_time = ${times.espSeconds + Math.max(30, Math.round(times.espSeconds / 10))}s
         rand_time = 0
       }
     }
