@@ -7,6 +7,7 @@ const needed: Readonly<Record<string, string>> = {
   'user-mode-linux': '/usr/bin/linux.uml',
   mmdebstrap: '/usr/bin/mmdebstrap',
   iproute2: '/usr/bin/ip',
+  procps: '/sbin/sysctl',
   nftables: '/usr/sbin/nft',
   iperf3: '/usr/bin/iperf3',
   tcpdump: '/usr/bin/tcpdump',
