@@ -10,6 +10,8 @@ import { arm, type Turn } from './turn.ts'
 
 // Ours: a rekeying that could not begin, or failed, is tried again after this, until the pair expires.
 const againMs = 5_000
+// Ours: a pair whose successor is being made carries on beyond its lifetime, so long at most and asked so often: a slow peer's packets are not lost.
+const overtime = { mostMs: 10_000, everyMs: 1_000 } as const
 
 /** A pair's share of its lifetime, octets or sequence numbers is used: a successor is made. */
 export function rekeyPair(turn: Turn, peer: Peer, pair: Pair): void {
@@ -25,8 +27,13 @@ function negotiating(turn: Turn, peer: Peer): boolean {
   return [...peer.sas].some((id) => turn.state.sas.get(id)?.established === undefined)
 }
 
-/** The end of a pair's lifetime. */
+/** The end of a pair's lifetime, unless its successor is on the way. */
 export function expirePair(turn: Turn, peer: Peer, pair: Pair, reason: string): void {
+  const late = !pair.used && turn.now < pair.expires + overtime.mostMs && pair.state !== 'draining'
+  if (late && !pair.deleteSaid && (succeeding(turn, peer, pair) || negotiating(turn, peer))) {
+    arm(turn, `expire ${pair.inboundSpi}`, turn.now + overtime.everyMs)
+    return
+  }
   const sa = standingSa(turn, peer)
   if (sa && !pair.deleteSaid) sayDeletePair(turn, sa, pair)
   removePair(turn, peer, pair, reason)

@@ -383,6 +383,23 @@ describe('rekeying', () => {
     expect(gateway.core.status().some(({ role, state }) => role === 'initiator' && state === 'established')).toBe(true)
   })
 
+  test('a successor that takes longer than what is left of the lifetime costs no packet', () => {
+    const { w, gateway, client } = pairUp({
+      lifetimes: { ikeSeconds: 28_800, espSeconds: 30, espKilobytes: undefined },
+    })
+    // Quick mode takes 4 s and more; the gateway begins it 2 s before the end, and the client's own pairs live on.
+    for (let second = 1; second < 120; second++)
+      w.time.at(second * 1000, () => {
+        for (const spi of client.core.state.spis.keys())
+          for (const what of ['rekey', 'expire']) client.core.state.timers.set(`${what} ${spi}`, undefined)
+      })
+    w.network.faults = { ...fairNetwork, latency: 2_000 }
+    const { missing } = chatter(w, [client, gateway], 120)
+    w.time.run(w.time.now + 5_000)
+    expect(missing.filter((word) => Number(word.split(':')[2]) < 1_100)).toEqual([])
+    expect(gateway.eventsOf('ike.pair.established').length).toBeGreaterThan(2)
+  })
+
   test('both rekey at the same moment, again and again, and no packet is lost', () => {
     const { w, gateway, client } = pairUp(quick, quick, false)
     for (let second = 10; second < 300; second += 20)
@@ -507,13 +524,13 @@ describe('ends', () => {
     expect([gateway.core.deadline, client.core.deadline]).toEqual([undefined, undefined])
   })
 
-  test('without a successor a pair ends with its lifetime', () => {
+  test('without a successor a pair ends with its lifetime, and the ten seconds that one may take to come', () => {
     const { w, gateway, client } = pairUp({
       lifetimes: { ikeSeconds: 600, espSeconds: 60, espKilobytes: undefined },
       dpd: { idleSeconds: 0, intervalSeconds: 5, tries: 3 },
     })
     client.host.unplugged = true
-    w.time.run(w.time.now + 70_000)
+    w.time.run(w.time.now + 80_000)
     expect(gateway.news.at(-1)).toEqual({ do: 'peerGone', peer: 1, reason: 'expired' })
   })
 })
