@@ -38,7 +38,8 @@ interop('renewed by the gateway', () => {
       expect(await gateway.session(client.name)).toMatchObject({ address, since })
       const load = loads[index] as (typeof loads)[number]
       expect(Math.min(load.mbitUp, load.mbitDown)).toBeGreaterThan(18)
-      expect(load.again).toBeLessThanOrEqual(20)
+      // Of some 400,000: a busy machine costs a few, a second without SAs would cost thousands.
+      expect(load.again).toBeLessThanOrEqual(200)
     }
     const charon = await (clients[0] as Client).guest.must('cat /run/charon.log')
     expect(charon.match(/CHILD_SA l2tp\{\d+\} established/g)?.length ?? 0).toBeGreaterThanOrEqual(3)

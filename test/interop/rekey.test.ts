@@ -49,7 +49,8 @@ interop('time passes', () => {
     expect(await gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
     expect(Math.min(renewed.mbitUp, renewed.mbitDown, plain.mbitUp, plain.mbitDown)).toBeGreaterThan(mbit * 0.9)
     // About twenty renewals: a packet lost at each would show. A few may be lost by a busy machine, to either client.
-    expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThan(plain.again + 15)
+    // A busy machine costs a few segments on either side; twenty renewals that lost ten milliseconds each would cost hundreds.
+    expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThan(plain.again + 100)
   })
 
   test.concurrent('a client killed without a word is gone within a minute, and its address is free again', {

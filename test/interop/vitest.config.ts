@@ -29,6 +29,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: Number(process.env.GATEHOUSE_LAB_WORKERS ?? 2),
     sequence: { sequencer: LongestFirst },
+    // Guests emulate whole machines on a noisy one: what fails is tried once more, and told.
+    retry: 1,
     testTimeout: 120_000,
     hookTimeout: 180_000,
     teardownTimeout: 30_000,
