@@ -110,6 +110,8 @@ class Client implements EndpointOwner {
   readonly #onFailure: (error: Error) => void
   readonly #stopWaiting: () => void
   #counters: SessionCounters | undefined
+  /** Why an attempt came to nothing while another goes on. */
+  #suspicion: string | undefined
   /** The first reason that anybody gave. */
   #why: string | undefined
   #leaving: Promise<void> | undefined
@@ -147,7 +149,7 @@ class Client implements EndpointOwner {
     })
     this.#stopWaiting = platform.timers.after(options.timeoutSeconds * 1000, () =>
       this.#over(
-        `no session after ${options.timeoutSeconds} s: ${this.#why ?? `${options.server.address} does not answer`}`,
+        `no session after ${options.timeoutSeconds} s: ${this.#suspicion ?? `${options.server.address} does not answer`}`,
       ),
     )
     this.#endpoint.ike({
@@ -236,6 +238,10 @@ class Client implements EndpointOwner {
       this.#over(
         reason === 'deleted-by-peer' ? 'the gateway closed IPsec' : `IPsec with the gateway is gone (${reason})`,
       )
+  }
+
+  retrying(_request: number, reason: string): void {
+    this.#suspicion = reason
   }
 
   failed(_request: number, reason: string): void {

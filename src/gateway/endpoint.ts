@@ -266,6 +266,8 @@ export class Endpoint {
         return this.#peerUp(effect)
       case 'peerGone':
         return this.#peerGone(effect.peer, effect.reason)
+      case 'retrying':
+        return this.#owner.retrying(effect.request, effect.reason)
       case 'failed':
         return this.#owner.failed(effect.request, effect.reason)
       case 'report':

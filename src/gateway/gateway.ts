@@ -271,5 +271,7 @@ class House implements Gateway, EndpointOwner {
 
   peerGone(_peer: Peer, _reason: PeerGoneReason): void {}
 
+  retrying(_request: number, _reason: string): void {}
+
   failed(_request: number, _reason: string): void {}
 }

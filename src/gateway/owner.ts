@@ -54,5 +54,7 @@ export interface EndpointOwner {
   ended(call: Call, end: CallEnd): void
   peerUp(peer: Peer, request: number | undefined): void
   peerGone(peer: Peer, reason: PeerGoneReason): void
+  /** An attempt came to nothing, another begins: what to say should time run out. */
+  retrying(request: number, reason: string): void
   failed(request: number, reason: string): void
 }

@@ -140,6 +140,8 @@ export type IkeEffect =
     }
   /** The last pair went and no successor came within 5 s, or the peer is dead, or it was disconnected. Everything above it ends. */
   | { readonly do: 'peerGone'; readonly peer: PeerId; readonly reason: PeerGoneReason }
+  /** An attempt of a `connect` came to nothing and another begins. `reason` is one sentence: what to say should time run out. */
+  | { readonly do: 'retrying'; readonly request: number; readonly reason: string }
   /** A `connect` failed for good. `reason` is one sentence. */
   | { readonly do: 'failed'; readonly request: number; readonly reason: string }
   | { readonly do: 'report'; readonly event: IkeEvent }

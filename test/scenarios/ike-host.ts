@@ -59,6 +59,8 @@ export class IkeHost {
   readonly events: { readonly at: number; readonly event: IkeEvent }[] = []
   /** `peerUp`, `peerGone` and `failed`, in order. */
   readonly news: IkeEffect[] = []
+  /** Reasons of attempts that came to nothing while another went on. */
+  readonly retries: string[] = []
   readonly arrivals: Arrival[] = []
   readonly peers = new Map<PeerId, LivePeer>()
   /** Packets without a pair to open or carry them. */
@@ -199,6 +201,9 @@ export class IkeHost {
       case 'peerGone':
         this.news.push(effect)
         this.peers.delete(effect.peer)
+        return
+      case 'retrying':
+        this.retries.push(effect.reason)
         return
       case 'peerUp':
       case 'failed':

@@ -249,6 +249,7 @@ function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): voi
   const { request } = sa
   if (!request || request.attempt >= attempts) return failSa(turn, sa, cause, why)
   dropSa(turn, sa, why)
+  emit(turn, { do: 'retrying', request: request.number, reason: why })
   sendMM1(turn, { path: request.path, request: { ...request, attempt: request.attempt + 1 } })
 }
 
