@@ -171,8 +171,10 @@ size_t DataPlane::drain(std::span<uint8_t> to, bool& more) {
   // Strangers get at least a quarter, friends at least three quarters, so that neither starves the other.
   size_t filled = sender_->events.friends().take(to);
   const auto rest = [&](size_t end) { return to.subspan(filled, end > filled ? end - filled : 0); };
-  for (const auto& worker : workers_) filled += worker->events().friends().take(rest(to.size() / 4 * 3));
-  for (const auto& worker : workers_) filled += worker->events().strangers().take(rest(to.size()));
+  first_ = (first_ + 1) % workers_.size();
+  const auto nth = [&](size_t i) -> Worker& { return *workers_[(first_ + i) % workers_.size()]; };
+  for (size_t i = 0; i < workers_.size(); i++) filled += nth(i).events().friends().take(rest(to.size() / 4 * 3));
+  for (size_t i = 0; i < workers_.size(); i++) filled += nth(i).events().strangers().take(rest(to.size()));
   more = !sender_->events.friends().empty();
   for (const auto& worker : workers_)
     more = more || !worker->events().friends().empty() || !worker->events().strangers().empty();

@@ -67,6 +67,8 @@ class DataPlane {
   Context context_;
   Control control_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  /// Whose events the next drain takes first: full rings of one worker's peers don't make the other workers' wait for ever.
+  size_t first_ = 0;
   std::unique_ptr<Sender> sender_;
   std::string description_;
   bool steered_ = true;

@@ -43,14 +43,18 @@ const NOBODY: User = {
 export class LocalUsers {
   readonly #guesses = new Guesses()
   #users: ReadonlyMap<string, User>
+  /** Names as they stand in the configuration, by their lower-case form: looked up, so that an unknown user is answered as soon as a known one. */
+  #spellings: ReadonlyMap<string, string>
 
   constructor(users: readonly User[]) {
     this.#users = byName(users)
+    this.#spellings = bySpelling(users)
   }
 
   /** Another configuration; what is known of guesses stays. */
   change(users: readonly User[]): void {
     this.#users = byName(users)
+    this.#spellings = bySpelling(users)
   }
 
   /** Counters of guesses that are kept. */
@@ -80,7 +84,7 @@ export class LocalUsers {
 
   #unknown({ user }: AuthAttempt): AuthVerdict {
     const plain = user.slice(user.lastIndexOf('\\') + 1).toLowerCase()
-    const near = [...this.#users.keys()].find((name) => name.toLowerCase() === plain)
+    const near = this.#spellings.get(plain)
     const hint = near === undefined ? '' : ` (there is "${near}": capitals count)`
     return refused(691, `there is no user "${printable(user)}"${hint}`, true)
   }
@@ -88,6 +92,10 @@ export class LocalUsers {
 
 function byName(users: readonly User[]): ReadonlyMap<string, User> {
   return new Map(users.map((user) => [user.name, user]))
+}
+
+function bySpelling(users: readonly User[]): ReadonlyMap<string, string> {
+  return new Map(users.map(({ name }) => [name.toLowerCase(), name]))
 }
 
 function refused(error: 646 | 647 | 648 | 691, why: string, retry = false): AuthVerdict {

@@ -23,7 +23,7 @@ import type { L2tpEvent } from '../l2tp/events.ts'
 import type { FastPath, FastPathEvent } from '../platform/fast-path.ts'
 import type { PppEffect, PppInput } from '../ppp/contract.ts'
 import type { PppEvent } from '../ppp/events.ts'
-import { type Path, sameEndpoint, showEndpoint } from '../wire/address.ts'
+import { showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
 import { Activity } from './activity.ts'
@@ -353,19 +353,14 @@ export class Endpoint {
     this.#owner.peerGone(peer, reason)
   }
 
-  /** A bug while IKE handled something of a peer: that peer goes, by Delete where IKE can still say it. */
+  /**
+   * A bug while IKE handled something of a peer: that peer goes, by Delete where IKE can still say it. A datagram only claims who sent it: it is lost, and
+   * retransmission or dead-peer detection sees to the rest.
+   */
   #ikeBroke(input: IkeInput): void {
-    const ids = 'peer' in input ? [input.peer] : input.on === 'datagram' ? this.#peersAt(input.path) : []
-    for (const id of ids) {
-      if (input.on !== 'disconnect') this.#ikeSeat.send({ on: 'disconnect', peer: id, reason: 'a bug of ours' })
-      else this.#peerGone(id, 'disconnected')
-    }
-  }
-
-  #peersAt(path: Path): PeerId[] {
-    return [...this.#peers.values()]
-      .filter((peer) => sameEndpoint(peer.path.remote, path.remote))
-      .map((peer) => peer.id)
+    if (!('peer' in input)) return
+    if (input.on !== 'disconnect') this.#ikeSeat.send({ on: 'disconnect', peer: input.peer, reason: 'a bug of ours' })
+    else this.#peerGone(input.peer, 'disconnected')
   }
 
   // --- L2TP ------------------------------------------------------------------------------------------------------------------------------

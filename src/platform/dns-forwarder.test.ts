@@ -69,11 +69,13 @@ async function forwarder(
 }
 
 /** A client's socket, and what it has received. */
-async function client(): Promise<{ ask(to: DnsForwarder, message: Uint8Array): void; readonly got: Uint8Array[] }> {
+async function client(
+  address = '127.0.0.1',
+): Promise<{ ask(to: DnsForwarder, message: Uint8Array): void; readonly got: Uint8Array[] }> {
   const got: Uint8Array[] = []
   const socket = createSocket('udp4')
   socket.on('message', (message) => got.push(Uint8Array.from(message)))
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => socket.bind(0, address, resolve))
   cleanUp.push(() => new Promise<void>((resolve) => socket.close(() => resolve())))
   return { ask: (to, message) => socket.send(message, to.port, '127.0.0.1'), got }
 }
@@ -202,6 +204,23 @@ describe('over UDP', () => {
     await until(() => seen.length === 64)
     await pause(50)
     expect(seen.length).toBe(64)
+  })
+
+  test('eight clients who hold every place lose their oldest to a ninth', async () => {
+    const late = query(999, 'late.example.net')
+    const seen = await resolver('127.0.0.11', (asked, from, socket) => {
+      if (hex(asked).includes('046c617465')) honest(asked, from, socket)
+    })
+    const dns = await forwarder(['127.0.0.11'], { patienceMs: 5000 })
+    for (let i = 0; i < 8; i++) {
+      const greedy = await client(`127.0.1.${i + 1}`)
+      for (let id = 0; id < 64; id++) greedy.ask(dns, query(id))
+      await until(() => seen.length === 64 * (i + 1))
+    }
+    const modest = await client('127.0.2.1')
+    modest.ask(dns, late)
+    await until(() => modest.got.length === 1)
+    expect([seen.length, hex(modest.got[0]!)]).toEqual([513, hex(reply(late))])
   })
 
   test('what is no question is dropped: answers, stubs, names that run out', async () => {

@@ -32,7 +32,7 @@ export type DnsForwarderOptions = {
 const rounds = 2
 const mostTries = 5
 const defaultPatienceMs = 2000
-/** Questions under way: in all, and of one client. Beyond them new ones are dropped; clients ask again. */
+/** Questions under way: in all, and of one client. Beyond its own a client's new ones are dropped, and it asks again; beyond all, who has most loses its oldest. */
 const mostQuestions = 512
 const mostOfOne = 64
 
@@ -133,7 +133,8 @@ class UdpForwarder {
     // The same question again, while it is under way, changes nothing.
     const key = `${from.address} ${from.port} ${idOf(asked)}`
     const ofOne = this.#ofClient.get(from.address) ?? 0
-    if (this.#questions.has(key) || this.#questions.size >= mostQuestions || ofOne >= mostOfOne) return
+    if (this.#questions.has(key) || ofOne >= mostOfOne) return
+    if (this.#questions.size >= mostQuestions && !this.#makeRoom(ofOne)) return
     const resolvers = this.#settings.resolvers()
     const left = Array.from({ length: rounds }, () => resolvers)
       .flat()
@@ -142,6 +143,15 @@ class UdpForwarder {
     this.#questions.set(key, question)
     this.#ofClient.set(from.address, ofOne + 1)
     this.#next(key, question)
+  }
+
+  /** Drops the oldest question of the client with most, unless that is the one who asks. */
+  #makeRoom(ofOne: number): boolean {
+    const [address, most] = [...this.#ofClient].reduce((a, b) => (b[1] > a[1] ? b : a))
+    if (most <= ofOne) return false
+    const [key, question] = [...this.#questions].find(([, { from }]) => from.address === address)!
+    this.#forget(key, question)
+    return true
   }
 
   /** Asks the next resolver, or gives up. */
