@@ -21,7 +21,11 @@ const protocols = ['ike', 'l2tp', 'ppp', 'auth', 'aaa', 'dhcp']
 const rows: Readonly<Record<string, Row>> = {
   algorithms: { ours: [], packages: [], why: 'a leaf must be readable alone', deterministic: true },
   wire: { ours: [], packages: [], why: 'a leaf must be readable alone', deterministic: true },
-  control: { ours: [], packages: ['node:net', 'node:path'], why: 'a leaf: the daemon and its commands share it' },
+  control: {
+    ours: ['wire'],
+    packages: ['node:net', 'node:path', 'node:crypto', 'node:zlib'],
+    why: 'a leaf: the daemon and its commands share it',
+  },
   crypto: { ours: ['algorithms'], packages: ['node:crypto'], why: 'the one door to node:crypto for the protocols' },
   ike: {
     ours: [...leaves, 'crypto', 'auth'],
