@@ -78,6 +78,39 @@ export type RemoteAccess = {
   readonly halfOpen: { readonly perSource: number; readonly total: number }
 }
 
+/** An interface's own address with its network's prefix length, as in `192.168.1.1/24`. */
+export type InterfaceAddress = { readonly address: string; readonly prefix: number }
+
+/** How the board reaches the internet. `dns`: resolvers instead of those that DHCP or PPP gives; empty: those. */
+export type WanEntry = { readonly port: string; readonly dns: readonly string[] } & (
+  | { readonly is: 'dhcp' }
+  | { readonly is: 'static'; readonly address: InterfaceAddress; readonly gateway: string }
+  | { readonly is: 'pppoe'; readonly user: string; readonly password: Secret; readonly service: string | undefined }
+)
+
+export type LanEntry = {
+  /** At least one; several become one bridge. */
+  readonly ports: readonly string[]
+  readonly address: InterfaceAddress
+  /** What the board's DHCP server leases; undefined: it leases nothing. */
+  readonly dhcpServer: AddressRange | undefined
+}
+
+/** What makes a board an appliance; `gatehouse system apply` acts on it, the daemon reads of it only whether it is there. */
+export type SystemEntry = {
+  /** The console's log-in `admin`: exactly one of the two. `passwordHash` is the text form of `wire/password-hash.ts`. */
+  readonly admin: { readonly password: Secret | undefined; readonly passwordHash: Secret | undefined } | undefined
+  readonly wan: WanEntry | undefined
+  readonly lan: LanEntry | undefined
+  /** Names or addresses; empty: the clock is never set from the network. */
+  readonly ntp: readonly string[]
+  /** An IANA name, `Europe/Berlin`. */
+  readonly timezone: string
+  readonly syslog: { readonly server: string; readonly port: number; readonly protocol: 'udp' | 'tcp' } | undefined
+  /** Seconds until a silent console logs out; 0: never. */
+  readonly idleLogoutSeconds: number
+}
+
 export type Configuration = {
   readonly hostname: string
   readonly dataplane: 'auto' | 'userland'
@@ -94,6 +127,8 @@ export type Configuration = {
   readonly workers: number | undefined
   readonly remoteAccess: RemoteAccess
   readonly users: readonly UserEntry[]
+  /** Undefined: the machine's own settings are somebody else's business. */
+  readonly system: SystemEntry | undefined
 }
 
 /** One thing wrong in the text. Lines and columns count from 1. */

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { Configuration, Fault } from './configuration.ts'
 import { nearest } from './nearest.ts'
 import { schema } from './schema.ts'
+import type { BoardPorts } from './system.ts'
 import { complete } from './validate.ts'
 
 export type Outcome =
@@ -26,8 +27,9 @@ type Located = {
 
 /**
  * Parses and checks a configuration (YAML 1.2; every scalar is text until its key's kind is known). Never throws for what the text says.
+ * With `board`, ports are those that this board has.
  */
-export function parseConfiguration(text: string, readFile: ReadFile): Outcome {
+export function parseConfiguration(text: string, readFile: ReadFile, board?: BoardPorts): Outcome {
   if (text.length > longest) {
     return { is: 'faulty', faults: [at(1, 1, `the file has ${text.length} characters; at most ${longest} are read`)] }
   }
@@ -54,7 +56,7 @@ export function parseConfiguration(text: string, readFile: ReadFile): Outcome {
   const parsed = schema.safeParse(value ?? {})
   if (!parsed.success) located.push(...parsed.error.issues.flatMap((issue) => explain(issue, document)))
   if (!parsed.success || located.length > 0) return { is: 'faulty', faults: place(located, document, lines) }
-  const { configuration, problems } = complete(parsed.data)
+  const { configuration, problems } = complete(parsed.data, board)
   const faults = place(problems, document, lines)
   return faults.some((fault) => fault.severity === 'error')
     ? { is: 'faulty', faults }
@@ -75,7 +77,7 @@ function plain(document: Document): unknown {
 }
 
 /** The keys whose value may stand in a file of its own. */
-const secretKeys = new Set<PropertyKey>(['preSharedKey', 'password', 'tunnelSecret', 'ntHash'])
+const secretKeys = new Set<PropertyKey>(['preSharedKey', 'password', 'passwordHash', 'tunnelSecret', 'ntHash'])
 
 /** Replaces `{ file: PATH }` under secret keys by the file's text without its last line break. */
 function insertFiles(value: unknown, path: Path, readFile: ReadFile, faults: Located[]): unknown {
@@ -184,6 +186,9 @@ const examples: Record<string, string> = {
   preSharedKey: 'preSharedKey: a long random text, or { file: PATH }',
   addressPool: 'addressPool: 10.99.0.10-10.99.0.250',
   name: 'name: alice',
+  port: 'port: wan0',
+  ports: 'ports: [lan0]',
+  server: 'server: 192.0.2.9',
 }
 
 function example(path: Path): string {

@@ -2,7 +2,7 @@
 // and says what would be right when it isn't.
 import { z } from 'zod'
 import { addressOctets, addressText, ipv4FromNumber, ipv4Number } from '../wire/address.ts'
-import type { AddressRange, Network, WeekSpan } from './configuration.ts'
+import type { AddressRange, InterfaceAddress, Network, WeekSpan } from './configuration.ts'
 
 /** A scalar parsed by `read`, which returns a string where the text is wrong: what would be right. */
 export function scalar<T>(
@@ -92,6 +92,23 @@ export const network = scalar((text) => {
   if (!text.startsWith(`${value.address}/`))
     return new Wrong(`${value.address}/${value.prefix} is right for that network`)
   return value
+})
+
+/** An address with the prefix length of its network; neither the network itself nor its broadcast address. */
+export const interfaceAddress = scalar((text): InterfaceAddress | Wrong => {
+  const [, address = '', bits] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(text) ?? []
+  const number = ipv4Number(address)
+  if (number === undefined) return new Wrong('an address with its prefix length such as 192.168.1.1/24 is right')
+  if (bits === undefined)
+    return new Wrong(
+      `the prefix length of its network belongs to it: ${address}/24, if the mask is 255.255.255.0, is right`,
+    )
+  const prefix = Number(bits)
+  if (prefix < 8 || prefix > 31) return new Wrong('a prefix length from 8 to 31 is right')
+  const net = maskOf(number, prefix)
+  if (prefix < 31 && (number === net || number === net + 2 ** (32 - prefix) - 1))
+    return new Wrong(`an address of a host is right: ${ipv4FromNumber(net + 1)}/${prefix}`)
+  return { address, prefix }
 })
 
 /** A range, a network (its first and last address left out up to /30), or one address. */

@@ -1,7 +1,10 @@
 // The schema: every key that the file may have, with its kind and its default. What it accepts is what the README lists.
 import { z } from 'zod'
 import { type Parsed as Proposal, parseEspProposal, parseIkeProposal } from '../algorithms/proposals.ts'
+import { addressOctets, addressText } from '../wire/address.ts'
+import { parsePasswordHash } from '../wire/password-hash.ts'
 import { Secret } from '../wire/secret.ts'
+import { nearest } from './nearest.ts'
 import {
   address,
   addressRange,
@@ -9,6 +12,7 @@ import {
   duration,
   hours,
   integer,
+  interfaceAddress,
   ipv4,
   kilobytes,
   network,
@@ -124,6 +128,80 @@ const user = z.strictObject({
   idleLimit: duration(60, 31_536_000).optional(),
 })
 
+const port = scalar((text) =>
+  /^[a-z][a-z0-9]{0,14}$/.test(text) ? text : new Wrong('a port such as wan0 or lan0 is right'),
+)
+
+/** A server by name or address. */
+const host = scalar((text) => {
+  const octets = addressOctets(text)
+  if (octets) return addressText(octets)
+  const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+  const named = new RegExp(`^(?=.{1,253}$)(?![\\d.]+$)${label}(\\.${label})*$`, 'i').test(text)
+  return named ? text : new Wrong('a name such as ntp.example.org or an address is right')
+})
+
+/** What the zone database knows; the spelling counts, since it names a file. */
+const timezone = scalar((text) => {
+  const names = ['UTC', ...Intl.supportedValuesOf('timeZone')]
+  if (names.includes(text)) return text
+  const spelt = names.find((known) => known.toLowerCase() === text.toLowerCase())
+  if (spelt === undefined && isZone(text)) return text
+  const hint = spelt ?? nearest(text, names)
+  return new Wrong(`a time zone such as Europe/Berlin or UTC is right${hint ? ` (did you mean ${hint}?)` : ''}`)
+})
+
+/** Older and other names of zones, such as Asia/Calcutta beside Asia/Kolkata. */
+function isZone(text: string): boolean {
+  if (!/^[A-Z][A-Za-z]+(\/[A-Z][A-Za-z_-]+)+$/.test(text)) return false
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+/** PAP and CHAP count the octets in one octet; pppd takes no control characters. */
+const pppoeText = (what: string) =>
+  scalar((text) =>
+    /^\P{Cc}{1,255}$/u.test(text) ? text : new Wrong(`a ${what} of 1 to 255 characters on one line is right`),
+  )
+
+const passwordHash = scalar((text) =>
+  parsePasswordHash(text)
+    ? new Secret(text)
+    : new Wrong("the console's own form is right: $scrypt$ln=15,r=8,p=1$SALT$HASH, or password: in its place"),
+)
+
+const system = z.strictObject({
+  admin: z.strictObject({ password: secret.optional(), passwordHash: passwordHash.optional() }).optional(),
+  wan: z
+    .strictObject({
+      port,
+      dhcp: bool.optional(),
+      address: interfaceAddress.optional(),
+      gateway: ipv4.optional(),
+      dns: listOf(address).default([]),
+      pppoe: z
+        .strictObject({ user: pppoeText('user name'), password: secret, service: pppoeText('service name').optional() })
+        .optional(),
+    })
+    .optional(),
+  lan: z
+    .strictObject({ ports: listOf(port), address: interfaceAddress, dhcpServer: addressRange.optional() })
+    .optional(),
+  ntp: listOf(host).default(['pool.ntp.org']),
+  timezone: timezone.default('UTC'),
+  syslog: z
+    .strictObject({
+      server: host,
+      port: integer(1, 65_535).default(514),
+      protocol: z.enum(['udp', 'tcp']).default('udp'),
+    })
+    .optional(),
+  idleLogoutSeconds: integer(0, 86_400).default(600),
+})
+
 export const schema = z.strictObject({
   hostname: hostname.default('gatehouse'),
   dataplane: z.enum(['auto', 'userland']).default('auto'),
@@ -138,6 +216,7 @@ export const schema = z.strictObject({
   workers: integer(1, 256).optional(),
   remoteAccess,
   users: z.array(user).default([]),
+  system: system.optional(),
 })
 
 export type Parsed = z.output<typeof schema>

@@ -5,8 +5,9 @@ import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
 import { maskOf } from './scalars.ts'
 import type { Parsed } from './schema.ts'
+import { type BoardPorts, checkSystem, systemOf } from './system.ts'
 
-type Problem = {
+export type Problem = {
   readonly severity: 'error' | 'warning'
   readonly path: readonly PropertyKey[]
   readonly message: string
@@ -24,7 +25,7 @@ const ikeSeconds = 28_800
 const espSeconds = 3600
 
 /** Fills in the defaults that depend on other keys, and lists what is wrong. */
-export function complete(parsed: Parsed): { configuration: Configuration; problems: Problem[] } {
+export function complete(parsed: Parsed, board?: BoardPorts): { configuration: Configuration; problems: Problem[] } {
   const problems: Problem[] = []
   const access = parsed.remoteAccess
   const security = parsed.security
@@ -82,10 +83,12 @@ export function complete(parsed: Parsed): { configuration: Configuration; proble
       sessionSeconds: sessionLimit,
       idleSeconds: idleLimit,
     })),
+    system: systemOf(parsed, problems),
   }
   checkPool(configuration, problems)
   checkUsers(configuration, problems)
   checkStrength(configuration, parsed, problems)
+  checkSystem(configuration, problems, board)
   return { configuration: deepFreeze(configuration), problems }
 }
 
