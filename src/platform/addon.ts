@@ -55,6 +55,8 @@ export type NativeModule = {
     options: { milliseconds: number; repeats: number },
     progress: (done: number, all: number) => boolean,
   ) => readonly NativeBenchResult[]
+  /** sd_notify(3) to the socket: empty, or why nothing was sent. */
+  readonly notifyManager: (socket: string, assignments: string) => string
 }
 
 const modulePath = fileURLToPath(new URL('../../native/build/Release/gatehouse.node', import.meta.url))
