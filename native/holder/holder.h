@@ -37,6 +37,9 @@ class Holder {
   Holder& operator=(const Holder&) = delete;
 };
 
+/// The name under which the daemon keeps the key of its journal; no plane's.
+inline constexpr std::string_view journalKey = "journal-key";
+
 /// What `openHolder` takes for systemd's store; everything else is the path of a socket.
 inline constexpr std::string_view systemdStore = "systemd";
 
@@ -45,8 +48,5 @@ std::unique_ptr<Holder> openHolder(const std::string& where);
 
 /// 1 to 64 of a-z, 0-9 and the hyphen: what systemd takes as FDNAME, and no line or path can be made of.
 bool validName(std::string_view name);
-
-/// `READY=1` and the like to the service manager; false where there is none.
-bool notifyServiceManager(const std::string& text);
 
 }  // namespace gatehouse::holder

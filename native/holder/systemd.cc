@@ -61,6 +61,7 @@ void look(Given& all) {
   ::unsetenv("LISTEN_FDNAMES");
 }
 
+// Waits where os::notifyManager would not: a descriptor that was not taken is a session lost later.
 bool notify(const std::string& text, const std::vector<int>& descriptors) {
   const char* path = std::getenv("NOTIFY_SOCKET");
   sockaddr_un address{};
@@ -129,8 +130,6 @@ class SystemdStore final : public Holder {
 };
 
 }  // namespace
-
-bool notifyServiceManager(const std::string& text) { return notify(text, {}); }
 
 std::unique_ptr<Holder> openSystemdStore() { return std::make_unique<SystemdStore>(); }
 

@@ -22,7 +22,7 @@ class Holder {
   virtual std::map<std::string, os::File> list() = 0;
 };
 
-/// The holder behind this Unix socket. Throws os::OpenError.
-std::unique_ptr<Holder> connectHolder(const std::string& socketPath);
+/// The holder behind this Unix socket, or `systemd` for its descriptor store. Throws os::OpenError.
+std::unique_ptr<Holder> connectHolder(const std::string& where);
 
 }  // namespace gatehouse::kernel
