@@ -76,8 +76,9 @@ TEST("systemd: what is held comes by LISTEN_FDS, to every client of the process,
   std::array<int, 2> aside{};
   for (std::size_t i = 0; i < aside.size(); ++i) {
     aside[i] = ::fcntl(3 + static_cast<int>(i), F_DUPFD_CLOEXEC, 100);
-    const os::File opened(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    os::File opened(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const os::File null(::fcntl(opened.get(), F_DUPFD_CLOEXEC, 100));
+    opened.close();
     ::dup2(null.get(), 3 + static_cast<int>(i));
   }
   ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
