@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "linux/open-error.h"
-#include "linux/socket.h"
+#include "linux/sockets.h"
 
 // In the kernel since 6.2; the headers here may be older than the kernel that runs.
 #ifndef TUN_F_USO4

@@ -9,7 +9,7 @@
 #include "crypto/engine.h"
 #include "esp/epoch.h"
 #include "esp/sa-table.h"
-#include "linux/socket.h"
+#include "linux/sockets.h"
 #include "linux/tun.h"
 #include "pipeline/counters.h"
 #include "pipeline/events.h"

@@ -1,4 +1,4 @@
-#include "linux/socket.h"
+#include "linux/sockets.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
