@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 
+#include "crypto/af-alg.h"
 #include "crypto/engines.h"
 
 namespace gatehouse::crypto {
@@ -22,6 +23,8 @@ constexpr Entry entries[] = {
     {"ipsec-mb", makeIpsecMbEngine, ipsecMbAvailable},
 #endif
     {"openssl", makeOpensslEngine, [] { return true; }},
+    // Last: two system calls for each packet are worth it only where a device does the work, which a measurement tells.
+    {"af-alg", [] { return makeAfAlgEngine("af-alg"); }, afAlgAvailable},
 };
 
 }  // namespace
@@ -38,7 +41,7 @@ std::unique_ptr<Engine> makeEngine(std::string_view name) {
   for (const Entry& entry : entries) {
     if ((name.empty() || entry.name == name) && entry.available()) return entry.make();
   }
-  return nullptr;
+  return makeAfAlgEngine(name);
 }
 
 void checkKeyLengths(const Engine& engine, const Transform& transform, std::span<const std::uint8_t> cipherKey,

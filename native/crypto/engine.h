@@ -1,4 +1,4 @@
-// CONTRACT. One interface for everything that can encrypt and authenticate ESP packets: ipsec-mb, OpenSSL, later kernel engines.
+// CONTRACT. One interface for everything that can encrypt and authenticate ESP packets: ipsec-mb, OpenSSL, and by AF_ALG what the kernel has.
 // It works on batches of whole packets of many SAs, because that is what fills the lanes of a multi-buffer library.
 #pragma once
 
@@ -75,7 +75,7 @@ struct Job {
 };
 
 /// One thread's part of an engine: lanes, scratch memory. Not to be used by two threads at once. Neither function allocates or throws
-/// (OpenSSL's context allocates once for each key and thread).
+/// (OpenSSL's and AF_ALG's contexts allocate once for each key and thread).
 class Context {
  public:
   Context() = default;
@@ -96,13 +96,13 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
   virtual ~Engine() = default;
 
-  /// `ipsec-mb`, `openssl`.
+  /// `ipsec-mb`, `openssl`, `af-alg`, `af-alg:virtio_crypto_aes_cbc`.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// For people: `ipsec-mb 1.3.0 (AVX512)`.
   [[nodiscard]] virtual std::string description() const = 0;
   [[nodiscard]] virtual bool supports(const Transform& transform) const noexcept = 0;
-  /// Copies what it needs; the caller wipes its own. Throws std::invalid_argument, with a sentence, for a transform that is not supported or
-  /// for key lengths that are not the transform's.
+  /// Copies what it needs; the caller wipes its own. Throws std::invalid_argument, with a sentence, for a transform that is not supported, for
+  /// key lengths that are not the transform's, or if the kernel refuses.
   [[nodiscard]] virtual std::unique_ptr<Key> expand(const Transform& transform, Direction direction,
                                                     std::span<const std::uint8_t> cipherKey,
                                                     std::span<const std::uint8_t> integrityKey) const = 0;
@@ -113,7 +113,7 @@ class Engine {
 /// Names that makeEngine takes on this machine, the best first.
 std::vector<std::string_view> engineNames();
 
-/// Empty name: the best. Null if there is none of that name here.
+/// Empty name: the best. `af-alg:DRIVER` is AF_ALG with one of the kernel's drivers instead of the kernel's choice (af-alg.h). Null if there is none of that name here.
 std::unique_ptr<Engine> makeEngine(std::string_view name = {});
 
 }  // namespace gatehouse::crypto

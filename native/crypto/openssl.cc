@@ -13,11 +13,11 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <mutex>
 #include <stdexcept>
 #include <variant>
 
 #include "crypto/compare.h"
+#include "crypto/context-numbers.h"
 #include "crypto/engines.h"
 #include "crypto/wipe.h"
 
@@ -135,9 +135,7 @@ struct CipherContextDelete {
 using EvpCipher = std::unique_ptr<EVP_CIPHER, CipherDelete>;
 using EvpContext = std::unique_ptr<EVP_CIPHER_CTX, CipherContextDelete>;
 
-/// Contexts of an engine that a key remembers an EVP context for; a later one expands the key for each packet.
-constexpr std::size_t rememberedContexts = 32;
-
+/// Contexts beyond the remembered ones expand the key for each packet.
 class OpensslKey final : public Key {
  public:
   OpensslKey(const Transform& transform, Direction direction, const EVP_CIPHER* cipher,
@@ -210,33 +208,10 @@ class OpensslKey final : public Key {
   std::array<EvpContext, rememberedContexts> contexts_;
 };
 
-/// Numbers for contexts, given back when a context goes.
-class Numbers {
- public:
-  std::size_t take() {
-    const std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < rememberedContexts; ++i) {
-      if ((taken_ >> i & 1U) == 0) {
-        taken_ |= 1U << i;
-        return i;
-      }
-    }
-    return rememberedContexts;
-  }
-  void giveBack(std::size_t number) {
-    const std::lock_guard lock(mutex_);
-    if (number < rememberedContexts) taken_ &= ~(1U << number);
-  }
-
- private:
-  static_assert(rememberedContexts <= 32);
-  std::mutex mutex_;
-  std::uint32_t taken_ = 0;
-};
-
 class OpensslContext final : public Context {
  public:
-  explicit OpensslContext(Numbers& numbers) : numbers_(numbers), number_(numbers.take()), spare_(EVP_CIPHER_CTX_new()) {
+  explicit OpensslContext(ContextNumbers& numbers)
+      : numbers_(numbers), number_(numbers.take()), spare_(EVP_CIPHER_CTX_new()) {
     if (!spare_) throw std::bad_alloc();
   }
   ~OpensslContext() override { numbers_.giveBack(number_); }
@@ -323,7 +298,7 @@ class OpensslContext final : public Context {
     return Status::ok;
   }
 
-  Numbers& numbers_;
+  ContextNumbers& numbers_;
   std::size_t number_;
   EvpContext spare_;
 };
@@ -380,7 +355,7 @@ class OpensslEngine final : public Engine {
   }
 
   std::vector<Fetched> ciphers_;
-  Numbers numbers_;
+  ContextNumbers numbers_;
 };
 
 }  // namespace

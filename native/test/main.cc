@@ -15,6 +15,7 @@ namespace {
 struct State {
   std::vector<std::string> failures;
   std::string skipped;
+  std::string about;
 };
 
 State& current() {
@@ -41,8 +42,11 @@ void fail(const char* file, int line, const std::string& what) {
   const std::lock_guard lock(mutex);
   // A test that fails in a loop shows its first failures only.
   auto& failures = current().failures;
-  if (failures.size() < 5) failures.push_back(std::string(file) + ":" + std::to_string(line) + ": " + what);
+  const std::string with = current().about.empty() ? "" : "with " + current().about + ": ";
+  if (failures.size() < 5) failures.push_back(std::string(file) + ":" + std::to_string(line) + ": " + with + what);
 }
+
+void about(const std::string& what) { current().about = what; }
 
 void skip(const std::string& why) { current().skipped = why; }
 

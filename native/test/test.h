@@ -24,6 +24,9 @@ struct Registration {
 /// Notes a failure of the running test; it goes on. From any thread.
 void fail(const char* file, int line, const std::string& what);
 
+/// What failures of the running test are said to be about, until it is told anew; empty: nothing.
+void about(const std::string& what);
+
 /// Where a captures folder is beside the checkout, or empty.
 std::string capturesFolder();
 
