@@ -13,6 +13,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse disconnect USER|ADDRESS [--state DIR]              ends sessions
   gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
                                                                the client side; see: gatehouse connect --help
+  gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
   gatehouse bench [engines|throughput] [--json]                measures on this machine
 `
 
@@ -27,6 +28,7 @@ const commands: Record<string, () => Promise<Command>> = {
   disconnect: () => import('./cli/disconnect.ts'),
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
+  system: () => import('./cli/system.ts'),
 }
 
 async function main(): Promise<number> {

@@ -66,6 +66,11 @@ const rows: Readonly<Record<string, Row>> = {
     packages: [],
     why: 'tests pass fakes for the platform, so only its interfaces may be known',
   },
+  system: {
+    ours: ['wire', 'config', 'platform', '..'],
+    packages: ['node:*'],
+    why: 'the machine around the daemon, set up from a configuration; it knows no protocol',
+  },
   monitor: {
     ours: ['wire', 'config', 'control'],
     packages: ['node:*', 'prom-client', 'fastify'],

@@ -3,9 +3,10 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Fault } from '../config/configuration.ts'
 import { type Outcome, parseConfiguration } from '../config/parse.ts'
+import type { BoardPorts } from '../config/system.ts'
 
-/** Reads and parses. A file that can't be read is an Error that says so. */
-export function loadConfiguration(file: string): Outcome {
+/** Reads and parses; `board` are the ports that `system:` may name. A file that can't be read is an Error that says so. */
+export function loadConfiguration(file: string, board?: BoardPorts): Outcome {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -19,7 +20,7 @@ export function loadConfiguration(file: string): Outcome {
           : (error as Error).message
     throw new Error(`${file}: ${why}; a configuration file is needed (README: the least that makes a gateway)`)
   }
-  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(file), path), 'utf8'))
+  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(file), path), 'utf8'), board)
 }
 
 export function showFault(file: string, { severity, line, column, where, message }: Fault): string {
