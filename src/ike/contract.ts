@@ -185,3 +185,13 @@ export type IkeSaStatus = {
     readonly state: 'new' | 'current' | 'draining'
   }[]
 }
+
+/** What the fast path has of a peer after a restart: pairs without their keys, which it holds already. */
+export type StandingPeer = {
+  readonly peer: PeerId
+  readonly path: Path
+  readonly client: ClientKind
+  readonly pairs: readonly SaPair[]
+  /** Inbound SPI of the pair that carries our packets. */
+  readonly using: number | undefined
+}

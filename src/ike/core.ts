@@ -2,9 +2,10 @@
 // answered before; (4) the exchange that it belongs to, in the role that we have there. Work results, data-path news and timers go the same way.
 
 import type { Path } from '../wire/address.ts'
+import type { Durable, Records } from '../wire/durable.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine } from '../wire/machine.ts'
-import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, WorkResult } from './contract.ts'
+import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, WorkResult } from './contract.ts'
 import { heard, moved, pairUsed, sequenceLow } from './data-path.ts'
 import * as informational from './exchanges/informational.ts'
 import * as initiator from './exchanges/main-mode-initiator.ts'
@@ -14,6 +15,7 @@ import * as quickInitiator from './exchanges/quick-mode-initiator.ts'
 import * as quickResponder from './exchanges/quick-mode-responder.ts'
 import type { Received } from './message.ts'
 import { preSharedKeysFor } from './pre-shared-keys.ts'
+import { changedRecords, restore, standingPeers } from './records.ts'
 import { answeredBefore } from './retransmit.ts'
 import { cookiesKey, dropSa, findSa, firstKey, protection } from './sa.ts'
 import { type IkeSa, type IkeState, type JobOwner, newState } from './state.ts'
@@ -25,11 +27,13 @@ import { parseChain } from './wire/chain.ts'
 import { parseHeader } from './wire/header.ts'
 import { exchangeType } from './wire/numbers.ts'
 
-export class IkeCore implements Machine<IkeInput, IkeEffect> {
+export class IkeCore implements Machine<IkeInput, IkeEffect>, Durable {
   readonly #state: IkeState
 
-  constructor(policy: IkePolicy) {
+  /** `former`: what an earlier one wrote down, to go on from now. */
+  constructor(policy: IkePolicy, former?: { readonly records: Records; readonly now: Instant }) {
     this.#state = newState(policy)
+    if (former) restore(this.#state, former.records, former.now)
   }
 
   get deadline(): Instant | undefined {
@@ -45,9 +49,21 @@ export class IkeCore implements Machine<IkeInput, IkeEffect> {
     return showStatus(this.#state)
   }
 
+  changes(): Records {
+    return changedRecords(this.#state)
+  }
+
+  /** What stands between a peer and its fast path: its path and pairs, and which of them carries our packets. */
+  standing(): readonly StandingPeer[] {
+    return standingPeers(this.#state)
+  }
+
   handle(input: IkeInput, at: At): readonly IkeEffect[] {
     const turn: Turn = { now: at.now, random: at.random, state: this.#state, effects: [] }
+    const known = this.#state.peers.touched
     dispatch(turn, input)
+    // Who was heard when, and how much, is told again by whoever counts it: nothing of it is worth a record.
+    if (input.on === 'heard' && turn.effects.length === 0 && !known) this.#state.peers.takeTouched()
     for (const id of this.#state.forget.splice(0)) {
       const sa = this.#state.sas.get(id)
       if (sa) dropSa(turn, sa, 'the peer has restarted')

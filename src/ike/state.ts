@@ -3,6 +3,7 @@ import type { EspProposal, Group, IkeProposal } from '../algorithms/algorithms.t
 import type { Path } from '../wire/address.ts'
 import { Deadlines } from '../wire/deadlines.ts'
 import type { Instant } from '../wire/machine.ts'
+import { TouchedMap } from '../wire/touched.ts'
 import type { ClientKind, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
 import { type HalfOpen, noHalfOpen } from './half-open.ts'
 import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
@@ -239,6 +240,8 @@ export type Pair = {
   readonly role: 'initiator' | 'responder'
   readonly selectors: Selectors
   readonly natOa: SaPair['natOa']
+  readonly esn: boolean
+  readonly replayWindow: number
   readonly established: Instant
   readonly expires: Instant
   readonly lifeKilobytes: number | undefined
@@ -294,12 +297,12 @@ export type JobOwner = {
 
 export type IkeState = {
   policy: IkePolicy
-  readonly sas: Map<IkeSaId, IkeSa>
+  readonly sas: TouchedMap<IkeSaId, IkeSa>
   /** By both cookies; an initiator's before MM2 by its own and eight zeros. */
   readonly byCookies: Map<string, IkeSaId>
   /** Responder's negotiations by first message and source: where a repeated first message belongs. */
   readonly byFirst: Map<string, IkeSaId>
-  readonly peers: Map<PeerId, Peer>
+  readonly peers: TouchedMap<PeerId, Peer>
   readonly peersByRemote: Map<string, Set<PeerId>>
   /** Inbound SPIs in use or promised (peer -1). */
   readonly spis: Map<number, PeerId>
@@ -320,10 +323,10 @@ export type IkeState = {
 export function newState(policy: IkePolicy): IkeState {
   return {
     policy,
-    sas: new Map(),
+    sas: new TouchedMap(),
     byCookies: new Map(),
     byFirst: new Map(),
-    peers: new Map(),
+    peers: new TouchedMap(),
     peersByRemote: new Map(),
     spis: new Map(),
     jobs: new Map(),

@@ -27,7 +27,7 @@ function proposalOf({ phase1 }: IkeSa): string | undefined {
 }
 
 function pairsOf(state: IkeState, sa: IkeSa): IkeSaStatus['pairs'] {
-  const peer = state.peers.get(sa.peer ?? -1)
+  const peer = state.peers.peek(sa.peer ?? -1)
   if (!peer || [...peer.sas].at(-1) !== sa.id) return []
   return [...peer.pairs.values()].map((pair) => ({
     inboundSpi: pair.inboundSpi,

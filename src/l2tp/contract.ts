@@ -94,3 +94,9 @@ export type L2tpTunnelStatus = {
   readonly since: Instant
   readonly calls: readonly CallId[]
 }
+
+/** A session that stands after a restart: what `callUp` said of it. */
+export type StandingCall = Pick<
+  Extract<L2tpEffect, { readonly do: 'callUp' }>,
+  'call' | 'peer' | 'local' | 'remote' | 'sequencing' | 'peerHostName'
+>

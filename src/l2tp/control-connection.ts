@@ -15,6 +15,7 @@ import {
   tookTooLong,
   unknownMessage,
 } from './endings.ts'
+import type { ConnectionRecord } from './records.ts'
 import * as reliable from './reliable.ts'
 import { type Carrier, dropCalls, expireCalls, receiveCallMessage, type Session, tunnelOpen } from './session.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -92,6 +93,51 @@ export class ControlConnection implements Carrier {
     this.openedByUs = openedByUs
     this.#heard = now
     this.#since = now
+  }
+
+  /** Undefined while it isn't open: what is half done begins anew, and what is over is over. */
+  record(): ConnectionRecord | undefined {
+    if (this.#state.is !== 'established' || this.#over) return undefined
+    const { peer, local, localPort, remotePort, remote, openedByUs, opening, peerHostName, vendor } = this
+    const { sessions, pending, emptySince, served } = this
+    return {
+      peer,
+      local,
+      localPort,
+      remotePort,
+      remote,
+      openedByUs,
+      opening,
+      peerHostName,
+      vendor,
+      sessions,
+      pending,
+      emptySince,
+      served,
+      established: this.#state.since,
+      since: this.#since,
+      helloMs: this.#helloMs,
+      delivery: this.#delivery,
+    }
+  }
+
+  /** One that an earlier daemon had; its peer counts as heard now. */
+  static restored(record: ConnectionRecord, now: Instant): ControlConnection {
+    const connection = new ControlConnection(record, record.openedByUs, record.since)
+    connection.remote = record.remote
+    connection.opening = record.opening
+    connection.peerHostName = record.peerHostName
+    connection.vendor = record.vendor
+    for (const [id, session] of record.sessions) connection.sessions.set(id, session)
+    for (const [id, until] of record.pending) connection.pending.set(id, until)
+    connection.emptySince = record.emptySince
+    connection.served = record.served
+    connection.#state = { is: 'established', since: record.established }
+    connection.#wasOpen = true
+    connection.#helloMs = record.helloMs
+    connection.#delivery = record.delivery
+    connection.#heard = now
+    return connection
   }
 
   get state(): ControlConnectionState {

@@ -3,12 +3,14 @@
 // A message for tunnel 0 opens a connection (SCCRQ) or closes one whose ID its sender never learnt (StopCCN).
 import { equal } from '../wire/codec.ts'
 import { Deadlines } from '../wire/deadlines.ts'
+import type { Durable, Records } from '../wire/durable.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine, Random } from '../wire/machine.ts'
-import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus, PeerId } from './contract.ts'
+import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus, PeerId, StandingCall } from './contract.ts'
 import { ControlConnection } from './control-connection.ts'
 import { lastSession, noRoom, peerGone, shuttingDown, startedOver } from './endings.ts'
 import { takeId } from './ids.ts'
+import type { CallsRecord, ConnectionRecord } from './records.ts'
 import { hangUp, type Session, startCall } from './session.ts'
 import type { CallRegister, Surroundings } from './surroundings.ts'
 import { type ControlHeader, emitControl, parseControl } from './wire/header.ts'
@@ -23,7 +25,7 @@ type ControlInput = Extract<L2tpInput, { on: 'control' }>
 type CallInput = Extract<L2tpInput, { on: 'call' }>
 type HangUpInput = Extract<L2tpInput, { on: 'hangUp' }>
 
-export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
+export class L2tpCore implements Machine<L2tpInput, L2tpEffect>, Durable {
   #policy: L2tpPolicy
   readonly #connections = new Map<number, ControlConnection>()
   readonly #peers = new Map<PeerId, Set<ControlConnection>>()
@@ -32,10 +34,57 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
   readonly #deadlines = new Deadlines<ControlConnection>()
   readonly #register: CallRegister
   #lastCall: CallId = 0
+  /** Local IDs of connections that may have changed since they were last written down. */
+  #touched: Set<number> = new Set()
 
-  constructor(policy: L2tpPolicy) {
+  /** `former`: what an earlier one wrote down, to go on from now. */
+  constructor(policy: L2tpPolicy, former?: { readonly records: Records; readonly now: Instant }) {
     this.#policy = policy
     this.#register = this.#callRegister()
+    for (const [name, record] of former?.records ?? []) {
+      if (name === 'calls') this.#lastCall = (record as CallsRecord).last
+      else this.#restore(record as ConnectionRecord, former!.now)
+    }
+  }
+
+  #restore(record: ConnectionRecord, now: Instant): void {
+    const connection = ControlConnection.restored(record, now)
+    const { peer, local } = connection
+    this.#connections.set(local, connection)
+    this.#peers.set(peer, (this.#peers.get(peer) ?? new Set()).add(connection))
+    for (const session of connection.sessions.values()) {
+      this.#sessionIds.add(session.local)
+      if (session.state.is === 'established')
+        this.#calls.set(session.state.call, { tunnel: local, session: session.local })
+    }
+    this.#deadlines.set(connection, connection.deadline)
+    this.#touched.add(local)
+  }
+
+  changes(): Records {
+    const records = new Map<string, unknown>()
+    for (const local of this.#touched) records.set(`connection ${local}`, this.#connections.get(local)?.record())
+    this.#touched = new Set()
+    if (records.size > 0) records.set('calls', { last: this.#lastCall } satisfies CallsRecord)
+    return records
+  }
+
+  /** Sessions that stand, as `callUp` told them. */
+  standing(): readonly StandingCall[] {
+    return [...this.#connections.values()].flatMap((connection) =>
+      [...connection.sessions.values()].flatMap((session) => {
+        if (session.state.is !== 'established') return []
+        const { peer, localPort, remotePort, peerHostName } = connection
+        return {
+          call: session.state.call,
+          peer,
+          peerHostName,
+          local: { tunnel: connection.local, session: session.local, port: localPort },
+          remote: { tunnel: connection.remote, session: session.remote, port: remotePort },
+          sequencing: session.sequencing,
+        }
+      }),
+    )
   }
 
   get deadline(): Instant | undefined {
@@ -307,6 +356,7 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
   /** After each input that touched a connection: what it has to say is sent, its deadline set, or it is forgotten. */
   #settle(around: Surroundings, connection: ControlConnection): void {
     connection.flush(around)
+    this.#touched.add(connection.local)
     if (!connection.gone(around.now)) {
       this.#deadlines.set(connection, connection.deadline)
       return
@@ -316,6 +366,7 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect> {
   }
 
   #remove(connection: ControlConnection): void {
+    this.#touched.add(connection.local)
     this.#deadlines.set(connection, undefined)
     this.#connections.delete(connection.local)
     const own = this.#peers.get(connection.peer)

@@ -16,6 +16,8 @@ export type Session = {
   /** Where we called. */
   readonly request: number | undefined
   callingNumber: string | undefined
+  /** The LAC wants data packets numbered. */
+  sequencing: boolean
   state: { readonly is: Exclude<CallState, 'established'> } | { readonly is: 'established'; readonly call: CallId }
 }
 
@@ -77,7 +79,15 @@ function newSession(
 ): Session | undefined {
   const local = around.calls.takeSessionId(around.random)
   if (local === undefined) return undefined
-  const session: Session = { role, local, remote: 0, request, callingNumber: undefined, state: { is: 'idle' } }
+  const session: Session = {
+    role,
+    local,
+    remote: 0,
+    request,
+    callingNumber: undefined,
+    sequencing: false,
+    state: { is: 'idle' },
+  }
   carrier.sessions.set(local, session)
   carrier.emptySince = undefined
   carrier.served = true
@@ -284,6 +294,7 @@ function enter(carrier: Carrier, around: Surroundings, session: Session, next: C
   }
   const call = around.calls.open(carrier.local, session.local)
   session.state = { is: 'established', call }
+  session.sequencing = detail.fields?.sequencingRequired ?? false
   carrier.pending.delete(session.local)
   const { peer, localPort, remotePort, peerHostName } = carrier
   around.emit({
@@ -303,7 +314,7 @@ function enter(carrier: Carrier, around: Surroundings, session: Session, next: C
     peer,
     local: { tunnel: carrier.local, session: session.local, port: localPort },
     remote: { tunnel: carrier.remote, session: session.remote, port: remotePort },
-    sequencing: detail.fields?.sequencingRequired ?? false,
+    sequencing: session.sequencing,
     peerHostName,
     callingNumber: session.callingNumber,
   })

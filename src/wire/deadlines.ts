@@ -10,6 +10,12 @@ export class Deadlines<Key> {
     return this.#heap[0]?.at
   }
 
+  /** The deadline of `key`, or undefined. */
+  at(key: Key): Instant | undefined {
+    const i = this.#index.get(key)
+    return i === undefined ? undefined : this.#heap[i]!.at
+  }
+
   get size(): number {
     return this.#heap.length
   }

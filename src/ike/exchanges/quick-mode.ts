@@ -159,6 +159,8 @@ function pendingPair(turn: Turn, sa: IkeSa, role: Pair['role'], offer: Offer, { 
     role,
     selectors,
     natOa,
+    esn: offer.esn,
+    replayWindow: policyOf(turn).replayWindow,
     predecessor,
     established: turn.now,
     expires: turn.now + lifeSeconds * 1000,

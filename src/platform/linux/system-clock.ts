@@ -1,10 +1,15 @@
 // The machine's own clock, timers and randomness.
 import { randomBytes } from 'node:crypto'
+import process from 'node:process'
 import type { Random } from '../../wire/machine.ts'
 import type { Clock, Timers } from '../clock.ts'
 
 export const systemClock: Clock = {
-  now: () => Math.floor(performance.now()),
+  // CLOCK_MONOTONIC: its origin is the boot, not this process, so that what a former process wrote down still means the same.
+  now: () => {
+    const [seconds, nanoseconds] = process.hrtime()
+    return seconds * 1000 + Math.floor(nanoseconds / 1e6)
+  },
   date: () => new Date(),
 }
 

@@ -1,0 +1,137 @@
+// IKE's state as records that a restarted daemon is made from: one for each ISAKMP SA that stands and each peer that has been announced, with their timers.
+// What is half done is left out, and what depends on it is put right: a main mode begins anew; a quick mode whose result was still being worked on is
+// forgotten, its SPI is free and its message id unseen, so that the peer's repetition is a first message. What waits for the peer goes on as it was.
+import type { Durable, Records } from '../wire/durable.ts'
+import type { Instant } from '../wire/machine.ts'
+import type { SaPair, StandingPeer } from './contract.ts'
+import { quickTimer } from './exchanges/quick-mode.ts'
+import { cookiesKey } from './sa.ts'
+import type { IkeSa, IkeState, Peer, QuickMode } from './state.ts'
+
+type TimerRecord = readonly (readonly [string, Instant])[]
+type SaRecord = {
+  readonly sa: Omit<IkeSa, 'seen' | 'parked'>
+  /** Message ids, 4 octets each: thousands of numbers would be ten times as long. */
+  readonly seen: Uint32Array
+  readonly timers: TimerRecord
+}
+type PeerRecord = { readonly peer: Peer; readonly timers: TimerRecord }
+
+const onSa = ['ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'] as const
+const onPeer = ['lost', 'probe'] as const
+const onPair = ['rekey', 'expire', 'drain', 'settle'] as const
+
+/** Records of what was touched since the last call. */
+export function changedRecords(state: IkeState): ReturnType<Durable['changes']> {
+  const records = new Map<string, unknown>()
+  for (const id of state.sas.takeTouched()) records.set(`sa ${id}`, saRecord(state, id))
+  for (const id of state.peers.takeTouched()) records.set(`peer ${id}`, peerRecord(state, id))
+  if (records.size > 0) records.set('next', { ...state.next })
+  return records
+}
+
+function saRecord(state: IkeState, id: number): SaRecord | undefined {
+  const sa = state.sas.peek(id)
+  if (sa?.phase1.is !== 'established' && sa?.phase1.is !== 'deleted') return undefined
+  const { seen: all, parked: _, ...rest } = sa
+  const quick = new Map([...sa.quick].filter(([, mode]) => lasts(mode)))
+  const seen = new Set(all)
+  for (const [messageId, mode] of sa.quick) if (!lasts(mode) && answersOurPeer(mode)) seen.delete(messageId)
+  const timers = [...onSa.map((what) => `${what} ${id}`), ...[...quick.keys()].map((mode) => quickTimer(sa, mode))]
+  return { sa: { ...rest, quick }, seen: Uint32Array.from(seen), timers: timersOf(state, timers) }
+}
+
+/** It waits for the peer, not for work or the fast path. */
+function lasts({ is }: QuickMode): boolean {
+  return is === 'awaiting QM2' || is === 'awaiting QM3' || is === 'settling'
+}
+
+function answersOurPeer(mode: QuickMode): boolean {
+  return mode.is === 'installing' ? mode.role === 'responder' : mode.is === 'computing' && mode.work.to === 'send QM2'
+}
+
+function peerRecord(state: IkeState, id: number): PeerRecord | undefined {
+  const peer = state.peers.peek(id)
+  if (!peer?.announced) return undefined
+  const pairs = [...peer.pairs.keys()].flatMap((spi) => onPair.map((what) => `${what} ${spi}`))
+  return { peer, timers: timersOf(state, [...onPeer.map((what) => `${what} ${id}`), ...pairs]) }
+}
+
+function timersOf(state: IkeState, keys: readonly string[]): TimerRecord {
+  return keys.flatMap((key) => {
+    const at = state.timers.at(key)
+    return at === undefined ? [] : [[key, at] as const]
+  })
+}
+
+/** Fills a new state. Every peer counts as heard now: nobody listened meanwhile. */
+export function restore(state: IkeState, records: Records, now: Instant): void {
+  for (const [name, record] of records) {
+    if (name.startsWith('peer ')) restorePeer(state, record as PeerRecord, now)
+    else if (name.startsWith('sa ')) restoreSa(state, record as SaRecord)
+    else Object.assign(state.next, record)
+  }
+  tie(state)
+}
+
+function restorePeer(state: IkeState, { peer, timers }: PeerRecord, now: Instant): void {
+  state.peers.set(peer.id, { ...peer, heardAt: now, probe: undefined })
+  for (const [key, at] of timers) state.timers.set(key, at)
+  for (const pair of peer.pairs.values()) {
+    pair.heardAt = Math.max(pair.heardAt, now)
+    state.spis.set(pair.inboundSpi, peer.id)
+  }
+  const { address, port } = peer.path.remote
+  const there = state.peersByRemote.get(`${address} ${port}`) ?? new Set()
+  state.peersByRemote.set(`${address} ${port}`, there.add(peer.id))
+}
+
+function restoreSa(state: IkeState, { sa, seen, timers }: SaRecord): void {
+  state.sas.set(sa.id, { ...sa, seen: new Set(seen), parked: undefined })
+  state.byCookies.set(cookiesKey(sa.cookies), sa.id)
+  if (sa.role === 'initiator')
+    state.byCookies.set(cookiesKey({ ...sa.cookies, responderCookie: new Uint8Array(8) }), sa.id)
+  if (sa.first !== undefined) state.byFirst.set(sa.first, sa.id)
+  for (const quick of sa.quick.values()) if (quick.is === 'awaiting QM2') state.spis.set(quick.wish.inboundSpi, -1)
+  for (const [key, at] of timers) state.timers.set(key, at)
+}
+
+/** Peers and ISAKMP SAs name each other: of either only what is there stays named. */
+function tie(state: IkeState): void {
+  for (const sa of state.sas.values()) {
+    if (sa.peer !== undefined && !state.peers.has(sa.peer)) sa.peer = undefined
+    if (sa.peer === undefined && sa.phase1.is === 'established') state.bare.add(sa.id)
+  }
+  for (const peer of state.peers.values()) {
+    for (const id of peer.sas) if (state.sas.peek(id)?.peer !== peer.id) peer.sas.delete(id)
+  }
+}
+
+const noKey = new Uint8Array(0)
+
+/** Peers as the fast path has them. */
+export function standingPeers(state: IkeState): readonly StandingPeer[] {
+  return [...state.peers.values()].map((peer) => ({
+    peer: peer.id,
+    path: peer.path,
+    client: peer.client,
+    using: peer.using,
+    pairs: [...peer.pairs.values()].map(
+      ({ inboundSpi, outboundSpi, proposal, encapsulated, ikeSa, natOa, selectors, esn, replayWindow }): SaPair => ({
+        peer: peer.id,
+        ikeSa,
+        proposal,
+        path: peer.path,
+        encapsulated,
+        mode: 'transport',
+        inbound: { spi: inboundSpi, cipherKey: noKey, integrityKey: noKey },
+        outbound: { spi: outboundSpi, cipherKey: noKey, integrityKey: noKey },
+        esn,
+        replayWindow,
+        natOa,
+        ports: selectors.ports,
+        use: peer.using === inboundSpi,
+      }),
+    ),
+  }))
+}
