@@ -45,7 +45,7 @@ function hostFiles(hostname: string): SystemFile[] {
   ]
 }
 
-/** Resolvers that the configuration names; `resolvers.sh` takes them before those of DHCP and PPP. */
+/** Resolvers that the configuration names; `resolvers` takes them before those of DHCP and PPP. */
 function resolverFiles({ wan }: SystemEntry): SystemFile[] {
   const lines = (wan?.dns ?? []).map((address) => `nameserver ${address}\n`)
   return [made('resolvers', '/etc/gatehouse/resolvers', lines.length > 0 ? lines.join('') : undefined)]

@@ -1,5 +1,5 @@
 // WAN and LAN as systemd-networkd's files. Resolvers are not networkd's: without systemd-resolved it only notes what DHCP says, and
-// `resolvers.sh` of the image makes resolv.conf of it.
+// `resolvers` of the image makes resolv.conf of it.
 import type { InterfaceAddress, LanEntry, WanEntry } from '../config/configuration.ts'
 import { ipv4Number } from '../wire/address.ts'
 import { ini, made, type SystemFile } from './file.ts'

@@ -29,8 +29,8 @@ function peer(wan: WanEntry & { is: 'pppoe' }): string {
     `mtu ${pppoeMtu}`,
     `mru ${pppoeMtu}`,
     ...(wan.dns.length > 0 ? [] : ['usepeerdns']),
-    'ip-up-script /usr/lib/gatehouse/ppp-up.sh',
-    'ip-down-script /usr/lib/gatehouse/ppp-down.sh',
+    'ip-up-script /usr/lib/gatehouse/ppp-up',
+    'ip-down-script /usr/lib/gatehouse/ppp-down',
     // A dead line is noticed within a minute and dialled again for ever, 5 s apart.
     'lcp-echo-interval 20',
     'lcp-echo-failure 3',
