@@ -75,6 +75,23 @@ type Request = {
   readonly answered: boolean
 }
 
+/** What is written down of a negotiation. */
+export type ControlRecord = {
+  readonly state: StateName
+  readonly restarts: number
+  readonly timer: Instant | undefined
+  readonly nextId: number
+  readonly request: Request | undefined
+  readonly acknowledged: Uint8Array | undefined
+  readonly naksSent: number
+  readonly refusals: number
+  readonly heard: boolean
+  readonly requested: boolean
+  readonly faulted: boolean
+  readonly terminateId: number
+  readonly closing: Uint8Array
+}
+
 /** What an action may need of the packet that caused it. */
 type Cause = { readonly packet?: ControlPacket; readonly octets?: Uint8Array; readonly judgement?: Judgement }
 
@@ -110,6 +127,41 @@ export class ControlProtocol<Rules extends OptionRules = OptionRules> {
 
   get state(): StateName {
     return this.#state
+  }
+
+  /** The negotiation as plain data, without the rules'. */
+  record(): ControlRecord {
+    return {
+      state: this.#state,
+      restarts: this.#restarts,
+      timer: this.#timer,
+      nextId: this.#nextId,
+      request: this.#request,
+      acknowledged: this.#acknowledged,
+      naksSent: this.#naksSent,
+      refusals: this.#refusals,
+      heard: this.#heard,
+      requested: this.#requested,
+      faulted: this.#faulted,
+      terminateId: this.#terminateId,
+      closing: this.#closing,
+    }
+  }
+
+  restore(record: ControlRecord): void {
+    this.#state = record.state
+    this.#restarts = record.restarts
+    this.#timer = record.timer
+    this.#nextId = record.nextId
+    this.#request = record.request
+    this.#acknowledged = record.acknowledged
+    this.#naksSent = record.naksSent
+    this.#refusals = record.refusals
+    this.#heard = record.heard
+    this.#requested = record.requested
+    this.#faulted = record.faulted
+    this.#terminateId = record.terminateId
+    this.#closing = record.closing
   }
 
   get deadline(): Instant | undefined {

@@ -12,6 +12,12 @@ export type Ipv4Agreement = {
   readonly nbns: readonly string[]
 }
 
+export type IpcpServerRecord = {
+  readonly agreement: Ipv4Agreement
+  readonly insistsOn: string | undefined
+  readonly sendAddress: boolean
+}
+
 const NONE = '0.0.0.0'
 
 /** The server's side. `grant` is what this user gets. */
@@ -23,6 +29,17 @@ export class IpcpServerRules implements OptionRules {
 
   constructor(grant: Ipv4Agreement) {
     this.agreement = grant
+  }
+
+  record(): IpcpServerRecord {
+    return { agreement: this.agreement, insistsOn: this.#insistsOn, sendAddress: this.#sendAddress }
+  }
+
+  static restored({ agreement, insistsOn, sendAddress }: IpcpServerRecord): IpcpServerRules {
+    const rules = new IpcpServerRules(agreement)
+    rules.#insistsOn = insistsOn
+    rules.#sendAddress = sendAddress
+    return rules
   }
 
   /** The address that the peer would not give up, if any: for the log. */

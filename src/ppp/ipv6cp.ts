@@ -8,6 +8,12 @@ import { find, option } from './wire/option.ts'
 
 const NONE = new Uint8Array(8)
 
+export type Ipv6cpRecord = {
+  readonly preferred: Uint8Array | undefined
+  readonly ours: Uint8Array
+  readonly peers: Uint8Array
+}
+
 export class Ipv6cpRules implements OptionRules {
   readonly #preferred: Uint8Array | undefined
   readonly fault = undefined
@@ -21,6 +27,17 @@ export class Ipv6cpRules implements OptionRules {
 
   get agreement(): { readonly ours: Uint8Array; readonly peers: Uint8Array } {
     return { ours: this.#ours, peers: this.#peers }
+  }
+
+  record(): Ipv6cpRecord {
+    return { preferred: this.#preferred, ours: this.#ours, peers: this.#peers }
+  }
+
+  static restored({ preferred, ours, peers }: Ipv6cpRecord): Ipv6cpRules {
+    const rules = new Ipv6cpRules(preferred)
+    rules.#ours = ours
+    rules.#peers = peers
+    return rules
   }
 
   reset(at: At): void {

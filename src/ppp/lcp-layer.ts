@@ -2,9 +2,9 @@
 import { printable } from '../wire/codec.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant } from '../wire/machine.ts'
-import { ControlProtocol, type Output, type Restart } from './control-protocol.ts'
+import { ControlProtocol, type ControlRecord, type Output, type Restart } from './control-protocol.ts'
 import { KeepAlive, type KeepAliveSettings } from './keep-alive.ts'
-import { type LcpPeer, LcpRules, type LcpSettings } from './lcp.ts'
+import { type LcpPeer, type LcpRecord, LcpRules, type LcpSettings } from './lcp.ts'
 import { readTerminateReason, type TerminateReason, windowsTerminateData } from './terminate-reason.ts'
 import { type ControlPacket, emitControl, LCP_CODES } from './wire/control.ts'
 import { PROTOCOL } from './wire/protocols.ts'
@@ -27,6 +27,13 @@ export type LcpOutput =
   | { readonly is: 'silent'; readonly seconds: number }
   | { readonly is: 'invalid'; readonly why: string }
 
+export type LcpLayerRecord = {
+  readonly control: ControlRecord
+  readonly rules: LcpRecord
+  readonly peerSaid: TerminateReason | undefined
+  readonly peerIsWindows: boolean
+}
+
 export class LcpLayer {
   readonly #control: ControlProtocol<LcpRules>
   readonly #keepAlive: KeepAlive
@@ -37,6 +44,22 @@ export class LcpLayer {
     // The first request goes out before a peer that has still to start its PPP listens: no delay before it is repeated.
     this.#control = new ControlProtocol(new LcpRules(settings), { codes: LCP_CODES, restart, repeatAfterMs: 0 })
     this.#keepAlive = new KeepAlive(echo)
+  }
+
+  record(): LcpLayerRecord {
+    return {
+      control: this.#control.record(),
+      rules: this.rules.record(),
+      peerSaid: this.#peerSaid,
+      peerIsWindows: this.#peerIsWindows,
+    }
+  }
+
+  restore(record: LcpLayerRecord): void {
+    this.#control.restore(record.control)
+    this.rules.restore(record.rules)
+    this.#peerSaid = record.peerSaid
+    this.#peerIsWindows = record.peerIsWindows
   }
 
   get deadline(): Instant | undefined {

@@ -32,6 +32,19 @@ export type LcpPeer = {
   readonly authentication: AuthKind | undefined
 }
 
+/** What was agreed and asked for, as it is written down. */
+export type LcpRecord = {
+  readonly peer: LcpPeer
+  readonly mru: number | undefined
+  readonly magic: number | undefined
+  readonly acfc: boolean
+  readonly pfc: boolean
+  readonly candidates: readonly AuthKind[]
+  readonly wanted: ReadonlySet<string>
+  readonly loops: number
+  readonly fault: string | undefined
+}
+
 const SILENT_PEER: LcpPeer = { mru: DEFAULT_MRU, acfc: false, pfc: false, authentication: undefined }
 
 export class LcpRules implements OptionRules {
@@ -54,6 +67,32 @@ export class LcpRules implements OptionRules {
 
   get fault(): string | undefined {
     return this.#fault
+  }
+
+  record(): LcpRecord {
+    return {
+      peer: this.#peer,
+      mru: this.#mru,
+      magic: this.#magic,
+      acfc: this.#acfc,
+      pfc: this.#pfc,
+      candidates: this.#candidates,
+      wanted: this.#wanted,
+      loops: this.#loops,
+      fault: this.#fault,
+    }
+  }
+
+  restore(record: LcpRecord): void {
+    this.#peer = record.peer
+    this.#mru = record.mru
+    this.#magic = record.magic
+    this.#acfc = record.acfc
+    this.#pfc = record.pfc
+    this.#candidates = record.candidates
+    this.#wanted = record.wanted
+    this.#loops = record.loops
+    this.#fault = record.fault
   }
 
   get peer(): LcpPeer {

@@ -15,8 +15,8 @@ import type { At, Instant, Machine } from '../wire/machine.ts'
 import { Authentication } from './authentication.ts'
 import type { NetworkGrant, PppEffect, PppInput, PppLinkStatus, PppPolicy } from './contract.ts'
 import type { PppEvent } from './events.ts'
-import { LcpLayer, type LcpOutput } from './lcp-layer.ts'
-import { NetworkLayer, type NetworkOutput } from './network-layer.ts'
+import { LcpLayer, type LcpLayerRecord, type LcpOutput } from './lcp-layer.ts'
+import { NetworkLayer, type NetworkOutput, type NetworkRecord } from './network-layer.ts'
 import { Timers } from './timers.ts'
 import { PROTOCOL } from './wire/protocols.ts'
 
@@ -52,6 +52,19 @@ type Phase =
 /** Whole set-up; authentication; no network protocol open; session and idle limits. */
 type TimerName = 'set-up' | 'authentication' | 'network' | 'session' | 'idle'
 
+export type LinkRecord = {
+  readonly lcp: LcpLayerRecord
+  readonly network: NetworkRecord
+  readonly timers: ReadonlyMap<TimerName, Instant>
+  readonly jobs: number
+  readonly failures: number
+  readonly user: string
+  readonly kind: AuthKind | undefined
+  readonly since: Instant | undefined
+  readonly idleMs: number
+  readonly reports: Readonly<Record<string, number>>
+}
+
 export class PppLink implements Machine<PppInput, PppEffect> {
   readonly #policy: PppPolicy
   readonly #lcp: LcpLayer
@@ -76,6 +89,45 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     const authentication = policy.role === 'client' && !policy.credentials ? [] : policy.authentication
     const { role, mru, restart, echo } = policy
     this.#lcp = new LcpLayer({ role, mru, authentication }, restart, echo)
+  }
+
+  /**
+   * A link that carries packets, as plain data. Undefined for every other: what is half done begins anew. The authentication is not in it: a client
+   * whose network protocols are open has had its answer.
+   */
+  record(): LinkRecord | undefined {
+    const network = this.#phase.is === 'network' && this.#network?.anyOpen ? this.#network.record() : undefined
+    if (!network) return undefined
+    return {
+      lcp: this.#lcp.record(),
+      network,
+      timers: this.#timers.record(),
+      jobs: this.#jobs,
+      failures: this.#failures,
+      user: this.#user ?? '',
+      kind: this.#kind,
+      since: this.#since,
+      idleMs: this.#idleMs,
+      reports: this.#reports,
+    }
+  }
+
+  /** A link that an earlier daemon had; its peer counts as heard now. */
+  static restored(policy: PppPolicy, record: LinkRecord, now: Instant): PppLink {
+    const link = new PppLink(policy)
+    link.#lcp.restore(record.lcp)
+    link.#lcp.watch(now)
+    link.#network = new NetworkLayer(policy.restart, undefined, undefined, record.network)
+    link.#timers.restore(record.timers)
+    link.#jobs = record.jobs
+    link.#failures = record.failures
+    link.#user = record.user
+    link.#kind = record.kind
+    link.#since = record.since
+    link.#idleMs = record.idleMs
+    link.#reports = record.reports
+    link.#phase = { is: 'network', user: record.user, granting: undefined, authentication: undefined }
+    return link
   }
 
   get deadline(): Instant | undefined {

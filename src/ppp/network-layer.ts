@@ -3,9 +3,9 @@
 import { hex } from '../wire/codec.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant } from '../wire/machine.ts'
-import { ControlProtocol, type Output, type Restart } from './control-protocol.ts'
-import { IpcpClientRules, IpcpServerRules, type Ipv4Agreement } from './ipcp.ts'
-import { Ipv6cpRules } from './ipv6cp.ts'
+import { ControlProtocol, type ControlRecord, type Output, type Restart } from './control-protocol.ts'
+import { IpcpClientRules, type IpcpServerRecord, IpcpServerRules, type Ipv4Agreement } from './ipcp.ts'
+import { type Ipv6cpRecord, Ipv6cpRules } from './ipv6cp.ts'
 import { NCP_CODES } from './wire/control.ts'
 import { PROTOCOL } from './wire/protocols.ts'
 
@@ -22,6 +22,12 @@ export type NetworkOutput =
 
 type Name = 'ipcp' | 'ipv6cp'
 
+export type NetworkRecord = {
+  readonly ipcp: { readonly control: ControlRecord; readonly rules: IpcpServerRecord }
+  readonly ipv6cp: { readonly control: ControlRecord; readonly rules: Ipv6cpRecord } | undefined
+  readonly told: ReadonlySet<Name>
+}
+
 export class NetworkLayer {
   readonly #ipcp: ControlProtocol<IpcpServerRules | IpcpClientRules>
   readonly #ipv6cp: ControlProtocol<Ipv6cpRules> | undefined
@@ -33,13 +39,32 @@ export class NetworkLayer {
     restart: Restart,
     grant: Ipv4Agreement | undefined,
     ipv6: { interfaceId: Uint8Array | undefined } | undefined,
+    former?: NetworkRecord,
   ) {
     const options = { codes: NCP_CODES, restart, repeatAfterMs: REPEAT_AFTER_MS }
     this.#ipcp = new ControlProtocol<IpcpServerRules | IpcpClientRules>(
-      grant ? new IpcpServerRules(grant) : new IpcpClientRules(),
+      former ? IpcpServerRules.restored(former.ipcp.rules) : grant ? new IpcpServerRules(grant) : new IpcpClientRules(),
       options,
     )
-    this.#ipv6cp = ipv6 && new ControlProtocol(new Ipv6cpRules(ipv6.interfaceId), options)
+    const ipv6Rules = former?.ipv6cp
+      ? Ipv6cpRules.restored(former.ipv6cp.rules)
+      : ipv6 && new Ipv6cpRules(ipv6.interfaceId)
+    this.#ipv6cp = ipv6Rules && new ControlProtocol(ipv6Rules, options)
+    if (!former) return
+    this.#ipcp.restore(former.ipcp.control)
+    if (former.ipv6cp) this.#ipv6cp?.restore(former.ipv6cp.control)
+    for (const name of former.told) this.#told.add(name)
+  }
+
+  /** The server's side, as plain data; undefined in the client's role. */
+  record(): NetworkRecord | undefined {
+    const { rules } = this.#ipcp
+    if (!(rules instanceof IpcpServerRules)) return undefined
+    return {
+      ipcp: { control: this.#ipcp.record(), rules: rules.record() },
+      ipv6cp: this.#ipv6cp && { control: this.#ipv6cp.record(), rules: this.#ipv6cp.rules.record() },
+      told: this.#told,
+    }
   }
 
   get deadline(): Instant | undefined {

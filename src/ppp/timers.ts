@@ -24,6 +24,15 @@ export class Timers<Name extends string> {
     this.#due.clear()
   }
 
+  /** Plain data, and the way back. */
+  record(): ReadonlyMap<Name, Instant> {
+    return this.#due
+  }
+
+  restore(record: ReadonlyMap<Name, Instant>): void {
+    for (const [name, at] of record) this.#due.set(name, at)
+  }
+
   /** Takes out one that is due, or undefined. */
   take(now: Instant): Name | undefined {
     for (const [name, at] of this.#due) {
