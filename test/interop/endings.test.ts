@@ -1,7 +1,7 @@
 // How the gateway ends, and what it leaves: nothing.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Client } from './lab/client.ts'
-import { type Belongings, belongings } from './lab/gateway.ts'
+import type { Belongings } from './lab/gateway.ts'
 import { type Lab, openLab } from './lab/lab.ts'
 import { addresses } from './lab/network.ts'
 import { until } from './lab/run.ts'
@@ -16,7 +16,7 @@ interop('endings', () => {
   beforeAll(async () => {
     lab = await openLab()
     client = await lab.client('alice', 'strongswan', 11)
-    before = await belongings(lab.network)
+    before = await lab.belongings()
   })
   afterAll(() => lab?.close())
 
@@ -24,9 +24,9 @@ interop('endings', () => {
     const gateway = await lab.gateway(generous)
     await client.connect(dial('alice'))
     expect(await client.ping(addresses.inside)).toBe(3)
-    expect(await gateway.belongings()).not.toEqual(before)
+    expect(await lab.belongings()).not.toEqual(before)
     expect(await gateway.stop()).toBe(0)
-    expect(await belongings(lab.network)).toEqual(before)
+    expect(await lab.belongings()).toEqual(before)
     await until('the client to hang up', async () => !(await client.up()), { timeoutMs: 5_000, everyMs: 200 })
     const { stdout } = await client.guest.sh('cat /run/charon.log')
     expect(stdout).toMatch(/received DELETE for/)
@@ -44,6 +44,6 @@ interop('endings', () => {
     expect({ sessions: sessions.length, used: pool.used }).toEqual({ sessions: 1, used: 1 })
     await client.disconnect()
     expect(await second.stop()).toBe(0)
-    expect(await belongings(lab.network)).toEqual(before)
+    expect(await lab.belongings()).toEqual(before)
   })
 })

@@ -1,5 +1,5 @@
 // Our own client, `./gatehouse connect`, dialling out from a namespace of its own.
-import { gatehouse } from './gateway.ts'
+import { gatehouse } from './gateway-host.ts'
 import type { Network } from './network.ts'
 import type { Output } from './run.ts'
 

@@ -1,14 +1,6 @@
-// The gateway under test: `./gatehouse up` in its namespace, its log, its status, its end, and what it leaves.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Lease } from './lease.ts'
-import type { Network } from './network.ts'
-import { must, run, until } from './run.ts'
-
-/** The checkout's own command, or the one that GATEHOUSE_UNDER_TEST names. */
-export const gatehouse: string =
-  process.env.GATEHOUSE_UNDER_TEST ?? join(import.meta.dirname, '..', '..', '..', 'gatehouse')
+// The gateway under test: `./gatehouse up` where it runs, its log, its status, its end, and what it leaves.
+import type { GatewayHost, Running } from './gateway-host.ts'
+import { until } from './run.ts'
 
 export type User = { name: string; password: string; address?: string }
 
@@ -20,6 +12,8 @@ export type GatewaySettings = {
   dns?: readonly string[]
   security?: 'modern' | 'compatible' | 'legacy'
   authentication?: readonly string[]
+  /** The host's own by default: what GATEHOUSE_DATAPLANE says. */
+  dataplane?: 'auto' | 'userland' | 'kernel'
   /** More keys of `remoteAccess`. */
   more?: Readonly<Record<string, unknown>>
 }
@@ -44,14 +38,21 @@ export type Status = {
   tunnels: readonly unknown[]
 }
 
-/** What a stopped gateway must not leave: everything in its namespace that it could have made. */
-export type Belongings = { links: string[]; addresses: string[]; routes: string[]; rules: string[]; tables: string[] }
+/** What a stopped gateway must not leave: everything where it runs that it could have made. */
+export type Belongings = {
+  links: string[]
+  addresses: string[]
+  routes: string[]
+  rules: string[]
+  tables: string[]
+  xfrm: string[]
+}
 
-export function configuration(settings: GatewaySettings): string {
+export function configuration(settings: GatewaySettings, dataplane: string): string {
   return JSON.stringify(
     {
       security: settings.security ?? 'modern',
-      dataplane: 'userland',
+      dataplane: settings.dataplane ?? dataplane,
       remoteAccess: {
         preSharedKey: settings.psk,
         addressPool: settings.pool ?? '10.99.0.10-10.99.0.250',
@@ -67,46 +68,41 @@ export function configuration(settings: GatewaySettings): string {
 }
 
 export class Gateway {
-  /** Everything that it wrote to stderr: the log. */
-  log = ''
-  readonly state: string
-  readonly #network: Network
-  readonly #child: ChildProcess
-  #stdout = ''
-  #ended: number | string | undefined
+  readonly #host: GatewayHost
+  readonly #state: string
+  readonly #running: Running
 
-  private constructor(network: Network, state: string, config: string) {
-    this.#network = network
-    this.state = state
-    const command = [gatehouse, 'up', '--config', config, '--state', state]
-    this.#child = spawn('ip', ['netns', 'exec', network.ns('gw'), ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stdout += text
-    })
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.log += text
-    })
-    this.#child.once('exit', (code, signal) => {
-      this.#ended = signal ?? code ?? 0
-    })
+  private constructor(host: GatewayHost, state: string, config: string) {
+    this.#host = host
+    this.#state = state
+    this.#running = host.start(['up', '--config', config, '--state', state])
   }
 
   /** Starts it and waits for its line `ready`. `name` tells its files from another gateway's in the same lab. */
-  static async start(lease: Lease, network: Network, settings: GatewaySettings, name = 'gateway'): Promise<Gateway> {
-    const dir = join(lease.dir, name)
-    mkdirSync(dir, { recursive: true })
-    const config = join(dir, 'gatehouse.yaml')
-    writeFileSync(config, configuration(settings), { mode: 0o600 })
-    const gateway = new Gateway(network, join(dir, 'state'), config)
-    await until('the gateway to say ready', () => /^ready/m.test(gateway.#stdout) || gateway.#ended !== undefined, {
-      timeoutMs: 30_000,
-    }).catch((error: Error) => {
-      gateway.#child.kill('SIGKILL')
+  static async start(host: GatewayHost, settings: GatewaySettings, name = 'gateway'): Promise<Gateway> {
+    const config = host.configure(name, configuration(settings, host.dataplane))
+    const gateway = new Gateway(host, host.state(name), config)
+    const { ended } = await until(
+      'the gateway to say ready',
+      () => (/^ready.*\n/m.test(gateway.#running.stdout) || !gateway.alive) && gateway.#running,
+      { timeoutMs: 45_000 },
+    ).catch((error: Error) => {
+      gateway.#running.kill('SIGKILL')
       throw new Error(`${error.message}\n${gateway.log}`)
     })
-    if (gateway.#ended !== undefined)
-      throw new Error(`the gateway ended (${gateway.#ended}) before it was ready:\n${gateway.#stdout}${gateway.log}`)
+    if (ended !== undefined)
+      throw new Error(`the gateway ended (${ended}) before it was ready:\n${gateway.#running.stdout}${gateway.log}`)
     return gateway
+  }
+
+  /** Everything that it wrote to stderr: the log. */
+  get log(): string {
+    return this.#running.stderr
+  }
+
+  /** Its line on stdout that begins `ready`. */
+  get ready(): string {
+    return /^ready.*$/m.exec(this.#running.stdout)?.[0] ?? ''
   }
 
   /** A place in the log, to look only at what comes after. */
@@ -134,7 +130,7 @@ export class Gateway {
   }
 
   async status(): Promise<Status> {
-    const { code, stdout, stderr } = await run(gatehouse, ['status', '--json', '--state', this.state])
+    const { code, stdout, stderr } = await this.#host.gatehouse(['status', '--json', '--state', this.#state])
     if (code !== 0) throw new Error(`gatehouse status: exit ${code}\n${stdout}${stderr}`)
     return JSON.parse(stdout)
   }
@@ -161,44 +157,45 @@ export class Gateway {
   }
 
   get alive(): boolean {
-    return this.#ended === undefined
+    return this.#running.ended === undefined
   }
 
   /** SIGTERM; answers its exit code. */
   async stop(timeoutMs = 15_000): Promise<number | string> {
-    this.#child.kill('SIGTERM')
-    await until('the gateway to end after SIGTERM', () => this.#ended !== undefined, { timeoutMs }).catch((error) => {
-      this.#child.kill('SIGKILL')
+    this.#running.kill('SIGTERM')
+    await until('the gateway to end after SIGTERM', () => !this.alive, { timeoutMs }).catch((error) => {
+      this.#running.kill('SIGKILL')
       throw new Error(`${error.message}\n${this.log.split('\n').slice(-30).join('\n')}`)
     })
-    return this.#ended as number | string
+    return this.#running.ended as number | string
   }
 
   /** SIGHUP: read the configuration again. */
   reload(): void {
-    this.#child.kill('SIGHUP')
+    this.#running.kill('SIGHUP')
   }
 
   /** kill -9. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
-    await until('the gateway to be gone after SIGKILL', () => this.#ended !== undefined)
-  }
-
-  belongings(): Promise<Belongings> {
-    return belongings(this.#network)
+    this.#running.kill('SIGKILL')
+    await until('the gateway to be gone after SIGKILL', () => !this.alive)
   }
 }
 
-/** Devices, addresses, routes, rules and nftables tables of the gateway's namespace, in a form that can be compared. */
-export async function belongings(network: Network): Promise<Belongings> {
-  const ns = network.ns('gw')
-  const ip = async (...words: string[]) => JSON.parse((await must('ip', ['-n', ns, '-j', ...words])) || '[]')
+/** Devices, addresses, routes, rules, nftables tables, SAs and policies where the gateway runs, in a form that can be compared. */
+export async function belongings(host: GatewayHost): Promise<Belongings> {
+  const tell = async (...words: string[]) => {
+    const { code, stdout, stderr } = await host.exec(words)
+    if (code !== 0) throw new Error(`${words.join(' ')}: exit ${code}\n${stderr}`)
+    return stdout
+  }
+  const ip = async (...words: string[]) => JSON.parse((await tell('ip', '-j', ...words)) || '[]')
   const links: { ifname: string }[] = await ip('link', 'show')
   const found: { ifname: string; addr_info: { local: string; prefixlen: number }[] }[] = await ip('address', 'show')
   const routes: { dst: string; dev?: string; table?: string }[] = await ip('-4', 'route', 'show', 'table', 'all')
   const rules: { priority: number; table?: string }[] = await ip('-4', 'rule', 'show')
-  const tables = await network.mustExec('gw', ['nft', 'list', 'tables'])
+  const tables = await tell('nft', 'list', 'tables')
+  const xfrm = `${await tell('ip', 'xfrm', 'state')}${await tell('ip', 'xfrm', 'policy')}`
   return {
     links: links.map((link) => link.ifname).sort(),
     addresses: found
@@ -207,5 +204,10 @@ export async function belongings(network: Network): Promise<Belongings> {
     routes: routes.map((route) => `${route.table ?? 'main'} ${route.dst} ${route.dev ?? ''}`).sort(),
     rules: rules.map((rule) => `${rule.priority} ${rule.table ?? ''}`).sort(),
     tables: tables.split('\n').filter((line) => line !== ''),
+    // Socket policies stay with their sockets: of policies and SAs the lines that begin one are enough.
+    xfrm: xfrm
+      .split('\n')
+      .filter((line) => line.startsWith('src '))
+      .sort(),
   }
 }

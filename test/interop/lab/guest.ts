@@ -13,12 +13,20 @@ const scripts = join(import.meta.dirname, 'guest')
 /** Starting takes two seconds alone, more when several start on few cores. */
 const bootTimeoutMs = 40_000
 
-export type GuestOptions = { name: string; root: RootName; plug: Plug }
+export type GuestOptions = {
+  name: string
+  root: RootName
+  plug: Plug
+  /** Makes the guest a place for a gateway: a second cable, more memory, a checkout at /run/checkout, modules of our own, two more lines (`outputs`). */
+  gateway?: { inside: Plug; checkout: string; modules: string }
+}
 
 export class Guest {
   readonly name: string
   /** The folder that the guest sees as /share. */
   readonly share: string
+  /** What is written to the guest's /dev/ttyS1 and /dev/ttyS2; none but in a gateway's guest. */
+  readonly outputs: readonly Duplex[]
   readonly #network: Network
   readonly #process: ChildProcess
   readonly #line: Duplex
@@ -37,19 +45,23 @@ export class Guest {
     mkdirSync(join(lease.dir, 'uml'), { recursive: true })
     const log = openSync(join(dir, 'console.log'), 'w')
     const line = umlArguments(options, lease, this.share)
+    const outputs: 'pipe'[] = options.gateway ? ['pipe', 'pipe'] : []
     this.#process = spawn('ip', ['netns', 'exec', network.ns('hub'), 'linux.uml', ...line], {
-      stdio: ['ignore', log, log, 'pipe', 'pipe'],
+      stdio: ['ignore', log, log, 'pipe', 'pipe', ...outputs],
       env: { PATH: process.env.PATH, TMPDIR: memoryFolder(), HOME: dir },
       detached: true,
     })
     this.#line = this.#process.stdio[3] as Duplex
     this.#listen(this.#process.stdio[4] as Duplex)
+    this.outputs = outputs.map((_, index) => this.#process.stdio[5 + index] as unknown as Duplex)
+    for (const output of this.outputs) output.on('error', () => {})
     this.#process.once('exit', (code, signal) => this.#die(`guest ${this.name} ended (${signal ?? code})`))
     this.#line.on('error', () => {})
   }
 
   static async boot(options: GuestOptions, lease: Lease, network: Network): Promise<Guest> {
     await network.tap(options.name, options.plug)
+    if (options.gateway) await network.tap(`${options.name}.in`, options.gateway.inside)
     const guest = new Guest(options, lease, network)
     const booted = new Promise<number>((resolve) => guest.#waiting.set('boot', resolve))
     let up = false
@@ -162,11 +174,21 @@ function memoryFolder(): string {
   return bavail * bsize > 2 ** 31 ? '/dev/shm' : tmpdir()
 }
 
-function umlArguments({ name, root, plug }: GuestOptions, lease: Lease, share: string): string[] {
+function umlArguments({ name, root, plug, gateway }: GuestOptions, lease: Lease, share: string): string[] {
+  const more = gateway
+    ? [
+        `vec1:transport=tap,ifname=${name}.in,depth=64,gro=1`,
+        'ssl1=fd:5,fd:5',
+        'ssl2=fd:6,fd:6',
+        `lab.inside=${gateway.inside.address}`,
+        `lab.checkout=${gateway.checkout}`,
+      ]
+    : []
   return [
     `umid=${name}`,
     `uml_dir=${join(lease.dir, 'uml')}/`,
-    'mem=256M',
+    // Node and a page cache for its binary, which lies on the host.
+    gateway ? 'mem=768M' : 'mem=256M',
     'root=/dev/root',
     'rootfstype=hostfs',
     `rootflags=${rootPath(root)}`,
@@ -179,8 +201,9 @@ function umlArguments({ name, root, plug }: GuestOptions, lease: Lease, share: s
     'quiet',
     `lab.scripts=${scripts}`,
     `lab.share=${share}`,
-    'lab.modules=/usr/lib/uml/modules',
+    `lab.modules=${gateway?.modules ?? '/usr/lib/uml/modules'}`,
     `lab.address=${plug.address}`,
     `lab.gateway=${plug.gateway}`,
+    ...more,
   ]
 }

@@ -1,6 +1,7 @@
 // A whole lab for one test file: network, guests, hosts, gateway; and its end, whatever happens in between.
 import { Client } from './client.ts'
-import { Gateway, type GatewaySettings } from './gateway.ts'
+import { type Belongings, belongings, Gateway, type GatewaySettings } from './gateway.ts'
+import { type GatewayHost, gatewayIn, openGatewayHost, whenWanted } from './gateway-host.ts'
 import { Guest } from './guest.ts'
 import { Host } from './host.ts'
 import { type Lease, lease, reapAbandoned } from './lease.ts'
@@ -19,7 +20,11 @@ export type Lab = {
   guest(name: string, root: RootName, plug: Plug): Promise<Guest>
   /** Boots a guest and makes it a client. */
   client(name: string, stack: RootName, host: number | Plug): Promise<Client>
+  /** Where gateways run; a guest is booted when it is first asked for. */
+  gatewayHost(): Promise<GatewayHost>
   gateway(settings: GatewaySettings, name?: string): Promise<Gateway>
+  /** What lies where the gateway runs and could be a gateway's. */
+  belongings(): Promise<Belongings>
   close(): Promise<void>
 }
 
@@ -30,12 +35,13 @@ export async function openLab(): Promise<Lab> {
   const held = lease()
   try {
     const network = new Network(held)
-    await network.lay()
+    await network.lay(gatewayIn)
     const [inside, internet] = await Promise.all([
       Host.start('inside', addresses.inside, network),
       Host.start('internet', addresses.far, network),
     ])
     const guest = (name: string, root: RootName, plug: Plug) => Guest.boot({ name, root, plug }, held, network)
+    const gatewayHost = whenWanted(() => openGatewayHost(held, network))
     return {
       lease: held,
       network,
@@ -44,7 +50,9 @@ export async function openLab(): Promise<Lab> {
       guest,
       client: async (name, stack, host) =>
         new Client(await guest(name, stack, typeof host === 'number' ? direct(host) : host), stack),
-      gateway: (settings, name) => Gateway.start(held, network, settings, name),
+      gatewayHost,
+      gateway: async (settings, name) => Gateway.start(await gatewayHost(), settings, name),
+      belongings: async () => belongings(await gatewayHost()),
       close: () => held.release(),
     }
   } catch (error) {

@@ -9,6 +9,8 @@
 //     ├── nat 192.168.77.0/24               carry 192.168.1.10 come out of the router's one address
 //     └── c1…c4 192.168.1.0/24 each
 //   gw ── inside 10.1.0.0/24           inside: the host behind the gateway
+//
+// Where the gateway runs in a guest, gw is empty: the guest has one tap on pub and one on the bridge `in`, with the same addresses.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Lease } from './lease.ts'
@@ -28,6 +30,12 @@ export const addresses = {
 
 /** Where a guest's cable ends, and what address it has there. */
 export type Plug = { bridge: string; address: string; gateway: string }
+
+/** The gateway's two cables, where it is a guest. */
+export const gatewayPlugs: { readonly outside: Plug; readonly inside: Plug } = {
+  outside: { bridge: 'pub', address: `${addresses.gateway}/24`, gateway: addresses.internet },
+  inside: { bridge: 'in', address: `${addresses.gatewayInside}/24`, gateway: '' },
+}
 
 /** Directly on the public network. */
 export const direct = (host: number): Plug => ({
@@ -71,8 +79,8 @@ export class Network {
     return must('ip', ['netns', 'exec', this.ns(place), ...command], options)
   }
 
-  /** Lays all of it. */
-  async lay(): Promise<void> {
+  /** Lays all of it; the gateway's cables end in its namespace, or where a guest can be plugged in. */
+  async lay(gatewayIn: 'namespace' | 'guest' = 'namespace'): Promise<void> {
     const inner: Place[] = ['c1', 'c2', 'c3', 'c4']
     const places: Place[] = ['hub', 'gw', 'inside', 'internet', 'router', 'softether', 'dialler', ...inner]
     for (const place of places) await must('ip', ['netns', 'add', this.ns(place)])
@@ -80,7 +88,7 @@ export class Network {
     mkdirSync(resolver, { recursive: true })
     writeFileSync(join(resolver, 'resolv.conf'), `nameserver ${addresses.far}\n`)
     for (const place of places) await this.#ip(place, ['link set lo up'])
-    const bridges = ['pub', 'nat', ...inner]
+    const bridges = ['pub', 'nat', 'in', ...inner]
     await this.#ip(
       'hub',
       bridges.flatMap((name) => [
@@ -88,7 +96,6 @@ export class Network {
         `link set dev ${name} up`,
       ]),
     )
-    await this.#patch('gw', 'eth0', 'pub', `${addresses.gateway}/24`, addresses.internet)
     await this.#patch('internet', 'eth0', 'pub', `${addresses.internet}/24`)
     await this.#patch('router', 'eth0', 'pub', `${addresses.router}/24`, addresses.internet)
     await this.#patch('softether', 'eth0', 'pub', `${addresses.softether}/24`, addresses.internet)
@@ -102,19 +109,22 @@ export class Network {
       await this.#patch(place, 'lan', place, '192.168.1.1/24')
     }
     await this.#ip('internet', [`address add ${addresses.far}/32 dev lo`])
-    await this.#ip('gw', [`link add eth1 type veth peer name eth0 netns ${this.ns('inside')}`])
-    await this.#ip('gw', [`address add ${addresses.gatewayInside}/24 dev eth1`, 'link set eth1 up'])
-    await this.#ip('inside', [
-      `address add ${addresses.inside}/24 dev eth0`,
-      'link set eth0 up',
-      `route add default via ${addresses.gatewayInside} rto_min 2s`,
-    ])
+    if (gatewayIn === 'guest') await this.#patch('inside', 'eth0', 'in', `${addresses.inside}/24`)
+    else await this.#connectGateway()
+    await this.#ip('inside', [`route add default via ${addresses.gatewayInside} rto_min 2s`])
     // As in the guests: a segment sent again shall mean a lost packet, not a busy machine.
     await this.mustExec('inside', ['sysctl', '-qw', 'net.ipv4.tcp_early_retrans=0'])
     for (const place of ['router', 'internet', ...inner] as Place[])
       await this.mustExec(place, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
     for (const place of ['router', ...inner] as Place[])
       await this.mustExec(place, ['nft', '-f', '-'], { input: masquerade })
+  }
+
+  async #connectGateway(): Promise<void> {
+    await this.#patch('gw', 'eth0', 'pub', `${addresses.gateway}/24`, addresses.internet)
+    await this.#ip('gw', [`link add eth1 type veth peer name eth0 netns ${this.ns('inside')}`])
+    await this.#ip('gw', [`address add ${addresses.gatewayInside}/24 dev eth1`, 'link set eth1 up'])
+    await this.#ip('inside', [`address add ${addresses.inside}/24 dev eth0`, 'link set eth0 up'])
   }
 
   /** Makes a guest's tap and plugs it in. */

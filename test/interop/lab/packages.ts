@@ -15,13 +15,21 @@ const needed: Readonly<Record<string, string>> = {
   'softether-vpncmd': '/usr/bin/vpncmd',
 }
 
-export async function ensurePackages(): Promise<void> {
-  const missing = Object.keys(needed).filter((name) => !existsSync(needed[name] as string))
+export function ensurePackages(): Promise<void> {
+  return ensureFiles(needed)
+}
+
+/** Installs the packages of this table whose file isn't there. */
+export async function ensureFiles(table: Readonly<Record<string, string>>): Promise<void> {
+  const missing = Object.keys(table).filter((name) => !existsSync(table[name] as string))
   if (missing.length === 0) return
   say(`installing with apt-get: ${missing.join(' ')}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const install = () =>
-    run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env, timeoutMs: 600_000 })
+    run('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', ...missing], {
+      env,
+      timeoutMs: 600_000,
+    })
   const first = await install()
   if (first.code === 0) return keepQuiet(missing)
   await must('apt-get', ['update'], { env, timeoutMs: 300_000 })

@@ -51,7 +51,11 @@ const files: Readonly<Record<string, string>> = {
   'etc/resolv.conf': '',
 }
 
-const cache = join(process.env.GATEHOUSE_CACHE ?? join(import.meta.dirname, '..', '..', '..', '.cache'), 'interop')
+/** Where guests' trees and modules are kept. */
+export const cache = join(
+  process.env.GATEHOUSE_CACHE ?? join(import.meta.dirname, '..', '..', '..', '.cache'),
+  'interop',
+)
 
 export function rootPath(name: RootName): string {
   const recipe = JSON.stringify([suite, packages[name], files, 1])

@@ -1,5 +1,7 @@
 // Runs once before all interop tests: what they need is installed, built and free of an earlier run's leftovers.
+import { gatewayIn } from './gateway-host.ts'
 import { reapAbandoned } from './lease.ts'
+import { ensureModules } from './modules.ts'
 import { ensurePackages } from './packages.ts'
 import { ensureRoots } from './roots.ts'
 import { say } from './run.ts'
@@ -9,4 +11,5 @@ export default async function setup(): Promise<void> {
   await ensurePackages()
   await reapAbandoned()
   await ensureRoots()
+  if (gatewayIn === 'guest') await ensureModules()
 }
