@@ -204,7 +204,7 @@ class ChainKey final : public Key {
         cipherMode_ = IMB_CIPHER_CBC;
         keyLength_ = transform().keyBits / 8U;
         keys_ = schedules_.data();
-        scheduleLength_ = 16U * (transform().keyBits / 32U + 7U);
+        scheduleLength_ = size_t{16} * (transform().keyBits / 32U + 7U);
         break;
       }
       case Cipher::desCbc:
