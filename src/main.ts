@@ -15,6 +15,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
                                                                the client side; see: gatehouse connect --help
   gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
   gatehouse bench [engines|throughput] [--json]                measures on this machine
+  gatehouse image build|flash --board NAME                     firmware for a board, and its way onto a device
 `
 
 /** What each command's module exports: its exit code comes back. */
@@ -28,6 +29,7 @@ const commands: Record<string, () => Promise<Command>> = {
   disconnect: () => import('./cli/disconnect.ts'),
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
+  image: () => import('./cli/image.ts'),
   system: () => import('./cli/system.ts'),
 }
 
