@@ -3,6 +3,7 @@
 
 #include "addon/bench-function.h"
 #include "addon/data-plane-object.h"
+#include "addon/engines-function.h"
 #include "addon/notify-function.h"
 
 namespace {
@@ -11,6 +12,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", gatehouse::addon::DataPlaneObject::define(env));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
+  exports.Set("listEngines", Napi::Function::New(env, gatehouse::addon::listEngines, "listEngines"));
+  exports.Set("hasEngine", Napi::Function::New(env, gatehouse::addon::hasEngine, "hasEngine"));
+  exports.Set("listKernelAlgorithms",
+              Napi::Function::New(env, gatehouse::addon::listKernelAlgorithms, "listKernelAlgorithms"));
+  exports.Set("setAlgorithmPriority",
+              Napi::Function::New(env, gatehouse::addon::setAlgorithmPriority, "setAlgorithmPriority"));
   return exports;
 }
 

@@ -2,6 +2,8 @@
 #include "addon/bench-function.h"
 
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "bench/bench.h"
 
@@ -20,7 +22,18 @@ Napi::Object toObject(Napi::Env env, const bench::Result& result) {
   object.Set("spread", result.spread);
   object.Set("limitGbps", result.limitGbps);
   object.Set("ratio", result.ratio);
+  object.Set("processorShare", result.processorShare);
+  object.Set("loaded", result.loaded);
   return object;
+}
+
+/// Absent: empty, which is all of them.
+std::vector<std::string> texts(const Napi::Value& given) {
+  std::vector<std::string> list;
+  if (!given.IsArray()) return list;
+  const auto array = given.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  return list;
 }
 
 }  // namespace
@@ -32,6 +45,9 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
   bench::Options options;
   options.milliseconds = given.Get("milliseconds").As<Napi::Number>().Uint32Value();
   options.repeats = given.Get("repeats").As<Napi::Number>().Uint32Value();
+  options.loaded = given.Get("loaded").ToBoolean().Value();
+  options.engines = texts(given.Get("engines"));
+  options.algorithms = texts(given.Get("algorithms"));
   options.progress = [&](std::size_t done, std::size_t all) {
     const Napi::HandleScope scope{env};
     const auto answer = progress.Call(
@@ -43,7 +59,7 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
     auto array = Napi::Array::New(env, results.size());
     for (std::uint32_t i = 0; i < results.size(); i++) array.Set(i, toObject(env, results[i]));
     return array;
-  } catch (const std::invalid_argument& error) {
+  } catch (const std::logic_error& error) {
     throw Napi::Error::New(env, error.what());
   }
 }

@@ -22,6 +22,8 @@ struct Options {
   /// Of one measurement, path and engine together; there are `repeats` of each, after a warm-up.
   std::uint32_t milliseconds = 50;
   std::uint32_t repeats = 5;
+  /// While every core is busy with other work and packets of others interrupt it (bench/load.h). Then the wall clock counts, and the mean.
+  bool loaded = false;
   /// Called before each measurement: done, of how many. Return false to stop.
   std::function<bool(std::size_t done, std::size_t all)> progress;
 };
@@ -42,6 +44,10 @@ struct Result {
   double limitGbps = 0;
   /// Of path to limit: the median of the measurements' own ratios.
   double ratio = 0;
+  /// Share of a core that the measuring thread took meanwhile; what is left a device did, or other threads of the kernel. The wall clock's and the
+  /// processor's time of the whole measurement.
+  double processorShare = 0;
+  bool loaded = false;
 };
 
 /// On the calling thread; takes seconds to minutes. Throws std::invalid_argument for names that are unknown.

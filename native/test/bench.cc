@@ -41,6 +41,25 @@ TEST("bench: one result for each engine, algorithm, size and direction, and all 
   CHECK_EQUAL(lines, wanted);
 }
 
+TEST("bench: under load there are fewer octets a second, and the thread has less than the whole core") {
+  bench::Options options;
+  options.engines = {"openssl"};
+  options.algorithms = {"aes128-sha1"};
+  options.sizes = {1400};
+  options.milliseconds = 60;
+  options.repeats = 3;
+  const auto idle = bench::run(options);
+  options.loaded = true;
+  const auto loaded = bench::run(options);
+  CHECK_EQUAL(idle.size(), 2U);
+  CHECK_EQUAL(loaded.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(!idle[i].loaded && loaded[i].loaded);
+    CHECK(loaded[i].gbps > 0 && loaded[i].gbps < idle[i].gbps);
+    CHECK(loaded[i].processorShare > 0.05 && loaded[i].processorShare < 0.95);
+  }
+}
+
 TEST("bench: stops when asked, and refuses unknown names and impossible sizes") {
   bench::Options options;
   options.progress = [](std::size_t, std::size_t) { return false; };
