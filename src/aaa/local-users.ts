@@ -20,7 +20,12 @@ import { Guesses } from './guesses.ts'
 import { minutesAllowed, type User } from './user.ts'
 
 /** What surrounds an attempt. `source`: where it comes from, the peer's outer address. */
-export type AttemptedAt = { readonly now: Instant; readonly minuteOfWeek: number; readonly source: string }
+export type AttemptedAt = {
+  readonly now: Instant
+  /** Undefined: the clock isn't known yet. */
+  readonly minuteOfWeek: number | undefined
+  readonly source: string
+}
 
 /** `delayMs`: the answer is to be held back so long, right or wrong. */
 export type Judged = { readonly verdict: AuthVerdict; readonly delayMs: number }
@@ -102,13 +107,17 @@ function refused(error: 646 | 647 | 648 | 691, why: string, retry = false): Auth
   return { is: 'refused', error, retry, why }
 }
 
-function judged(user: User, attempt: AuthAttempt, check: Check, minute: number): AuthVerdict {
+function judged(user: User, attempt: AuthAttempt, check: Check, minute: number | undefined): AuthVerdict {
   if (check.is === 'impossible') return refused(691, check.why)
   if (check.is === 'wrong') return refused(691, `the password of "${user.name}" is wrong`, true)
   if (!user.enabled) return refused(647, `the user "${user.name}" is disabled`)
   if (user.passwordExpired)
     return refused(648, `the password of "${user.name}" has expired: set a new one in the configuration`)
-  if (minutesAllowed(user.hours, minute) === 0)
+  if (minute === undefined && user.hours.length > 0) {
+    const why = `"${user.name}" has hours, and the clock is not set yet (NTP): at most five minutes after the start it is judged as it is`
+    return refused(646, why)
+  }
+  if (minute !== undefined && minutesAllowed(user.hours, minute) === 0)
     return refused(646, `"${user.name}" may not log in at this time: see its hours`)
   const { authenticatorResponse } = check
   return {

@@ -5,6 +5,8 @@ import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import { serveControl } from '../platform/control-server.ts'
+import { ServiceManager } from '../platform/linux/service-manager.ts'
+import { systemClock, systemTimers } from '../platform/linux/system-clock.ts'
 import { startWatcher } from '../platform/linux/watcher.ts'
 import type { Log } from '../platform/log.ts'
 import { openStore } from '../platform/store.ts'
@@ -57,6 +59,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   for (const warning of outcome.warnings) process.stderr.write(`${showFault(config, warning)}\n`)
   const { configuration } = outcome
 
+  takeTimeZone(configuration)
+  const manager = new ServiceManager()
   const store = openStore(state)
   store.lock()
   // Signals count from here on: one that comes during the start ends the gateway as soon as it is up.
@@ -67,7 +71,10 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   try {
     const running = await createGateway(linuxPlatform(log, store), configuration)
     gateway = running
-    const reload = () => reloadFrom(config, running)
+    const reload = async () => {
+      manager.reloading(systemClock.now())
+      await reloadFrom(config, running).finally(() => manager.ready(running.status().description))
+    }
     const onHangup = () => void reload().catch(() => undefined)
     process.on('SIGHUP', onHangup)
     const control = await serveControl(store, {
@@ -80,8 +87,11 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
     const { ike, natt } = running.ports
     const addresses = configuration.listen.length > 0 ? configuration.listen.join(' ') : 'every address'
     process.stdout.write(`ready: ${addresses}, UDP ${ike} and ${natt}; ${running.status().description}\n`)
+    manager.ready(running.status().description)
+    manager.watch(systemTimers, () => running.pulse())
     await ready?.(running, configuration)
     await end.promise
+    manager.stopping()
     process.off('SIGHUP', onHangup)
     await control.close()
     return 0
@@ -97,10 +107,16 @@ async function reloadFrom(config: string, gateway: Gateway): Promise<void> {
   try {
     const outcome = loadConfiguration(realpathSync(config))
     if (outcome.is === 'faulty') throw new Error(outcome.faults.map((fault) => showFault(config, fault)).join('; '))
+    takeTimeZone(outcome.configuration)
     await gateway.reload(outcome.configuration)
   } catch (error) {
     const why = `the running configuration stays: ${(error as Error).message}`
     gateway.events.emit({ event: 'gateway.reload.refused', why })
     throw new Error(why)
   }
+}
+
+/** Hours are local time: Node reads the zone anew when this is written, the machine's own only when a process starts. */
+function takeTimeZone({ system }: Configuration): void {
+  if (system) process.env.TZ = system.timezone
 }

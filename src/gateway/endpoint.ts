@@ -6,7 +6,7 @@
 // The end walks back from whichever layer ends first: PPP `finished` → hangUp; L2TP `callDown` → PPP `down`; IKE `peerGone` → both.
 
 import { isWeak } from '../algorithms/levels.ts'
-import { showEspProposal } from '../algorithms/proposals.ts'
+import { parseIkeProposal, showEspProposal } from '../algorithms/proposals.ts'
 import type {
   IkeEffect,
   IkeInput,
@@ -16,24 +16,29 @@ import type {
   PeerGoneReason,
   PeerId,
   SaPair,
+  StandingPeer,
 } from '../ike/contract.ts'
 import type { IkeEvent } from '../ike/events.ts'
-import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus } from '../l2tp/contract.ts'
+import type { CallId, L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus, StandingCall } from '../l2tp/contract.ts'
 import type { L2tpEvent } from '../l2tp/events.ts'
-import type { FastPath, FastPathEvent } from '../platform/fast-path.ts'
+import type { Change, FastPath, FastPathEvent } from '../platform/fast-path.ts'
+import type { Journal } from '../platform/journal.ts'
 import type { PppEffect, PppInput } from '../ppp/contract.ts'
 import type { PppEvent } from '../ppp/events.ts'
 import { showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
+import type { Records } from '../wire/durable.ts'
 import type { Instant } from '../wire/machine.ts'
 import { Activity } from './activity.ts'
 import { Changes, changesOf, wipe } from './changes.ts'
-import type { Cores, IkeMachine, L2tpMachine } from './cores.ts'
+import type { Cores, IkeMachine, L2tpMachine, PppMachine } from './cores.ts'
 import { Driver, type Seat } from './driver.ts'
 import type { EventLog } from './event-log.ts'
 import type { Origin } from './events.ts'
+import { type CallRecord, Keeper, type PeerRecord, under } from './keeper.ts'
 import type { Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
+import { WriteAhead } from './write-ahead.ts'
 
 export type EndpointOptions = {
   readonly platform: Platform
@@ -43,6 +48,8 @@ export type EndpointOptions = {
   readonly ikePolicy: IkePolicy
   readonly l2tpPolicy: L2tpPolicy
   readonly owner: EndpointOwner
+  /** Where what is known is written down, and what an earlier endpoint wrote; then `resume` is called before anything else. */
+  readonly journal?: Journal | undefined
 }
 
 /** Our own: liveness and counters are looked at once a second. */
@@ -79,20 +86,38 @@ export class Endpoint {
   readonly #idleSince = new Map<PeerId, Instant>()
   #polling: (() => void) | undefined
   #closed = false
+  readonly #keeper: Keeper | undefined
+  readonly #gate: WriteAhead | undefined
 
-  constructor({ platform, cores, events, fastPath, ikePolicy, l2tpPolicy, owner }: EndpointOptions) {
+  constructor({ platform, cores, events, fastPath, ikePolicy, l2tpPolicy, owner, journal }: EndpointOptions) {
     this.#platform = platform
     this.#cores = cores
     this.#events = events
-    this.#fastPath = fastPath
     this.#owner = owner
-    this.#changes = new Changes(fastPath, events)
-    this.driver = new Driver(platform, ({ machine, input, error }) => {
-      const { message, stack } = error instanceof Error ? error : new Error(String(error))
-      events.emit({ event: 'gateway.bug', machine, input, error: printable(message, 200), stack: stack ?? '' })
-    })
-    this.#ike = cores.ike(ikePolicy)
-    this.#l2tp = cores.l2tp(l2tpPolicy)
+    this.driver = new Driver(
+      platform,
+      ({ machine, input, error }) => {
+        const { message, stack } = error instanceof Error ? error : new Error(String(error))
+        events.emit({ event: 'gateway.bug', machine, input, error: printable(message, 200), stack: stack ?? '' })
+      },
+      () => this.#gate?.flush(),
+    )
+    const records = journal?.former
+    const now = platform.clock.now()
+    this.#ike = cores.ike(ikePolicy, records && { records: under('ike/', records), now })
+    this.#l2tp = cores.l2tp(l2tpPolicy, records && { records: under('l2tp/', records), now })
+    if (journal) {
+      const parts = { journal, ike: this.#ike, l2tp: this.#l2tp, peers: this.#peers, calls: this.#calls, owner }
+      const keeper = new Keeper(parts)
+      this.#keeper = keeper
+      this.#gate = new WriteAhead(fastPath, {
+        write: () => keeper.write(),
+        busy: () => this.driver.busy,
+        guard: (act) => this.driver.guard('fast path', act),
+      })
+    }
+    this.#fastPath = this.#gate ?? fastPath
+    this.#changes = new Changes(this.#fastPath, events)
     this.#ikeSeat = this.driver.seat<IkeInput, IkeEffect>({
       name: 'ike',
       machine: this.#ike,
@@ -112,6 +137,80 @@ export class Endpoint {
         for (const event of batch) this.driver.guard(`fast path event ${event.on}`, () => this.#onFastPath(event))
       }),
     )
+  }
+
+  /** A change of nothing, there and back through the fast path's queue. */
+  pulse(): Promise<void> {
+    return new Promise((resolve) => this.#changes.apply([], 'a sign of life', () => resolve()))
+  }
+
+  /**
+   * Goes on with what an earlier endpoint had: each peer and call is given to the fast path again, which finds it there. What it does not find ends, and is
+   * said goodbye to. Resolves when all is decided.
+   */
+  async resume(records: Records): Promise<void> {
+    for (const { peer: id, path, client } of this.#ike.standing()) {
+      const kept = records.get(`peer/${id}`) as PeerRecord | undefined
+      const unknown = { ike: '', esp: '', weak: false, natted: false }
+      this.#peers.set(id, { id, path, client, ...(kept ?? unknown), calls: new Map(), up: true })
+      this.#keeper?.peerChanged(id)
+    }
+    for (const { id, proposal, natted } of this.#ike.status())
+      if (proposal !== undefined) this.#sas.set(id, { proposal, weak: weakIke(proposal), natted })
+    const fresh = this.#l2tp.standing().flatMap((call) => this.#resumeCall(call, records) ?? [])
+    const peers = this.#ike.standing().map((peer) => this.#adoptPeer(peer))
+    const calls = [...this.#calls.values()].map((call) => this.#adoptCall(call))
+    await Promise.all([...peers, ...calls])
+    for (const call of fresh) call.seat.send({ on: 'up' })
+    const tunnels = new Set(this.#l2tp.status().map(({ peer }) => peer))
+    for (const id of this.#peers.keys()) if (!tunnels.has(id)) this.#idle(id)
+    for (const id of tunnels) if (!this.#peers.has(id)) this.#l2tpSeat.send({ on: 'peerGone', peer: id })
+    this.#poll()
+    this.#gate?.flush()
+  }
+
+  /** The pairs that peers lean on must be there; one that drains may have gone meanwhile. */
+  async #adoptPeer({ peer, pairs, using }: StandingPeer): Promise<void> {
+    const what = `peer ${peer} after the restart`
+    const failure = await this.#adopt([{ do: 'addPeer', peer }], what)
+    const results = pairs.map(async (pair) => {
+      const missing = await this.#adopt(changesOf(pair, false), what)
+      return pair.inbound.spi === using || pairs.length === 1 ? missing : undefined
+    })
+    const reason = failure ?? (await Promise.all(results)).find((missing) => missing !== undefined)
+    if (reason !== undefined) this.#ikeSeat.send({ on: 'disconnect', peer, reason: `lost in the restart: ${reason}` })
+  }
+
+  async #adoptCall(call: Call): Promise<void> {
+    const standing = this.#l2tp.standing().find(({ call: id }) => id === call.id)
+    if (!standing) return
+    const { peer, local, remote, sequencing } = standing
+    const failure = await this.#adopt(
+      [
+        { do: 'addSession', session: call.id, peer, local, remote, sequencing },
+        ...(call.configured ? [call.configured] : []),
+      ],
+      `session ${call.id} after the restart`,
+    )
+    if (failure !== undefined) this.#finish(call, { why: `lost in the restart: ${failure}`, byPeer: false })
+  }
+
+  #adopt(changes: readonly Change[], what: string): Promise<string | undefined> {
+    return new Promise((resolve) => this.#changes.apply(changes, what, resolve))
+  }
+
+  /** Undefined: it does not go on. Otherwise the call, if its link has to be negotiated anew. */
+  #resumeCall(standing: StandingCall, records: Records): Call | undefined {
+    const peer = this.#peers.get(standing.peer)
+    if (!peer) return undefined
+    const record = records.get(`call/${standing.call}`) as CallRecord | undefined
+    const policy = this.#owner.pppPolicy(peer)
+    const former = record?.link && { record: record.link, now: this.#platform.clock.now() }
+    const call = this.#seatCall(standing, peer, this.#cores.ppp(policy, former))
+    call.configured = record?.configured
+    if (record && !record.leaving && this.#owner.resumed(call, record.kept)) return former ? undefined : call
+    this.#finish(call, { why: 'it was ending when the gateway was restarted', byPeer: false })
+    return undefined
   }
 
   get calls(): ReadonlyMap<CallId, Call> {
@@ -306,12 +405,14 @@ export class Endpoint {
         peer.esp = showEspProposal(pair.proposal)
         peer.weak = (sa?.weak ?? false) || isWeak(pair.proposal)
         peer.natted = sa?.natted ?? pair.encapsulated
+        this.#keeper?.peerChanged(peer.id)
       } else if (newPeer) {
         this.#peers.delete(peer.id)
       }
       this.#ikeSeat.send(failure === undefined ? { on: 'installed', job } : { on: 'installed', job, failure })
     })
-    wipe(pair)
+    if (this.#gate) this.#gate.afterwards(() => wipe(pair))
+    else wipe(pair)
     this.#poll()
   }
 
@@ -330,6 +431,7 @@ export class Endpoint {
     peer.path = path
     peer.client = client
     peer.up = true
+    this.#keeper?.peerChanged(id)
     this.#owner.peerUp(peer, request)
     this.#makeRoom(peer)
   }
@@ -349,6 +451,7 @@ export class Endpoint {
       this.#drop(call, { why: goneBecause[reason], byPeer: reason === 'deleted-by-peer' })
     this.#l2tpSeat.send({ on: 'peerGone', peer: id })
     this.#peers.delete(id)
+    this.#keeper?.peerChanged(id)
     this.#changes.apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
     this.#owner.peerGone(peer, reason)
   }
@@ -424,17 +527,8 @@ export class Endpoint {
       this.#l2tpSeat.send({ on: 'hangUp', call: up.call, ...noFacilities, text: 'too many calls without a log-in' })
       return
     }
-    const link = this.#cores.ppp(this.#owner.pppPolicy(peer))
-    const seat = this.driver.seat<PppInput, PppEffect>({
-      name: `ppp call ${up.call}`,
-      machine: link,
-      tick: { on: 'tick' },
-      execute: (effect) => this.#onPpp(call, effect),
-      broken: () => this.#finish(call, { why: 'a bug of ours', byPeer: false }),
-    })
-    const call: Call = { id: up.call, peer, hostName: up.peerHostName, seat, link, silent: false, ended: false }
-    this.#calls.set(call.id, call)
-    peer.calls.set(call.id, call)
+    const call = this.#seatCall(up, peer, this.#cores.ppp(this.#owner.pppPolicy(peer)))
+    const { seat } = call
     const { local, remote, sequencing } = up
     this.#changes.apply(
       [{ do: 'addSession', session: call.id, peer: peer.id, local, remote, sequencing }],
@@ -444,6 +538,25 @@ export class Endpoint {
         else this.#finish(call, { why: failure, byPeer: false })
       },
     )
+  }
+
+  #seatCall({ call: id, peerHostName: hostName }: StandingCall, peer: Peer, link: PppMachine): Call {
+    const seat = this.driver.seat<PppInput, PppEffect>({
+      name: `ppp call ${id}`,
+      machine: link,
+      tick: { on: 'tick' },
+      execute: (effect) => this.#onPpp(call, effect),
+      // What was heard when is told again by whoever counts it.
+      handled: (input) => {
+        if (input.on !== 'heard') this.#keeper?.callChanged(id)
+      },
+      broken: () => this.#finish(call, { why: 'a bug of ours', byPeer: false }),
+    })
+    const call: Call = { id, peer, hostName, seat, link, configured: undefined, silent: false, ended: false }
+    this.#calls.set(id, call)
+    peer.calls.set(id, call)
+    this.#keeper?.callChanged(id)
+    return call
   }
 
   #l2tpBroke(input: L2tpInput): void {
@@ -492,22 +605,18 @@ export class Endpoint {
 
   #network(call: Call, network: Network): void {
     const { networks, anySource } = this.#owner.network(call, network)
-    this.#changes.apply(
-      [
-        {
-          do: 'configureSession',
-          session: call.id,
-          acfc: network.acfc,
-          pfc: network.pfc,
-          mtu: network.mtu,
-          address: network.ipv4?.peers,
-          networks,
-          ...(anySource ? { anySource } : {}),
-          ...(network.ipv6 ? { interfaceId: network.ipv6.peers } : {}),
-        },
-      ],
-      `session ${call.id}`,
-    )
+    call.configured = {
+      do: 'configureSession',
+      session: call.id,
+      acfc: network.acfc,
+      pfc: network.pfc,
+      mtu: network.mtu,
+      address: network.ipv4?.peers,
+      networks,
+      ...(anySource ? { anySource } : {}),
+      ...(network.ipv6 ? { interfaceId: network.ipv6.peers } : {}),
+    }
+    this.#changes.apply([call.configured], `session ${call.id}`)
   }
 
   /** PPP is over: CDN, and where the host fell silent and carries nothing else, its SAs go too. */
@@ -529,6 +638,7 @@ export class Endpoint {
     if (call.ended) return
     this.#look()
     call.ended = true
+    this.#keeper?.callChanged(call.id)
     this.#owner.ended(call, end)
     this.#calls.delete(call.id)
     call.peer.calls.delete(call.id)
@@ -540,6 +650,11 @@ export class Endpoint {
 
 /** CDN's result code 3: the call was ended for administrative reasons (RFC 2661 §4.4.2), as Windows itself says it. */
 const administrative = { result: 3, error: 0 } as const
+
+function weakIke(proposal: string): boolean {
+  const parsed = parseIkeProposal(proposal)
+  return parsed.is === 'proposal' && isWeak(parsed.proposal)
+}
 
 function hasSession({ calls }: Peer): boolean {
   return [...calls.values()].some(({ link }) => link.status().phase === 'network')

@@ -56,6 +56,8 @@ export type OwnEvent =
   | { readonly event: 'fastpath.refused'; readonly what: string; readonly code: string; readonly message: string }
   /** Something beside the protocols failed: DNS forwarding, nftables, a route. `what` names it, `why` says what to do. */
   | { readonly event: 'network.trouble'; readonly what: string; readonly why: string }
+  /** NTP has not set the clock for so many minutes: hours are judged by it as it is. */
+  | { readonly event: 'clock.unsynchronised'; readonly minutes: number }
   | { readonly event: 'network.leftovers.removed'; readonly what: readonly string[] }
 
 export type GatewayEvent = IkeEvent | L2tpEvent | PppEvent | OwnEvent

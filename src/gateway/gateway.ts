@@ -3,7 +3,6 @@
 // Start: fast path (ports, TUN), then the network behind it, then DNS; only then is it ready. Stop: LCP Terminate and CDN for every session,
 // StopCCN for every tunnel, Delete for every SA, then DNS, network and fast path are taken away in the reverse order.
 import { LocalUsers } from '../aaa/local-users.ts'
-import { minuteOfWeek } from '../aaa/user.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
@@ -30,6 +29,7 @@ import {
 } from './policies.ts'
 import { Sessions } from './sessions.ts'
 import { statusOf } from './status.ts'
+import { WallClock } from './wall-clock.ts'
 
 /** The running gateway, as its command and its control socket see it. */
 export type Gateway = {
@@ -42,6 +42,8 @@ export type Gateway = {
   /** Puts another configuration in force; sessions that it doesn't touch go on. */
   reload(configuration: Configuration): Promise<void>
   subscribe(receive: (record: EventRecord) => void): () => void
+  /** Resolves when the driver has turned and the data plane has answered; where either hangs, never. */
+  pulse(): Promise<void>
   /** Says goodbye to everybody and takes everything away. Idempotent. */
   stop(): Promise<void>
 }
@@ -86,6 +88,7 @@ class House implements Gateway, EndpointOwner {
   readonly #users: LocalUsers
   readonly #cores: Cores
   readonly #since: Date
+  readonly #wallClock: WallClock
   #configuration: Configuration
   #dns: DnsForwarding | undefined
   #reloading: Promise<void> = Promise.resolve()
@@ -97,6 +100,7 @@ class House implements Gateway, EndpointOwner {
     this.events = events
     this.#fastPath = fastPath
     this.#since = platform.clock.date()
+    this.#wallClock = new WallClock(platform.clock, events)
     this.#cores = cores
     this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
@@ -144,6 +148,10 @@ class House implements Gateway, EndpointOwner {
       since: this.#since,
       clock: this.#platform.clock,
     })
+  }
+
+  pulse(): Promise<void> {
+    return this.#endpoint.pulse()
   }
 
   disconnect(target: string): number {
@@ -227,7 +235,7 @@ class House implements Gateway, EndpointOwner {
     const { clock, timers } = this.#platform
     const { verdict, delayMs } = this.#users.verify(attempt, {
       now: clock.now(),
-      minuteOfWeek: minuteOfWeek(clock.date()),
+      minuteOfWeek: this.#wallClock.minuteOfWeek((this.#configuration.system?.ntp.length ?? 0) > 0),
       source: sourceOf(call.peer.path.remote.address),
     })
     if (delayMs > 0) await new Promise<void>((resolve) => timers.after(delayMs, resolve))

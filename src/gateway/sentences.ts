@@ -140,6 +140,10 @@ function renderOwn(event: Own, who: string): Rendered {
       return error(`the data plane refused ${event.what}: ${event.message} (${event.code})`)
     case 'network.trouble':
       return error(`${event.what}: ${event.why}`)
+    case 'clock.unsynchronised':
+      return warn(
+        `NTP has not set the clock for ${count(event.minutes, 'minute')}: users' hours are judged by it as it is; see system.ntp and the WAN`,
+      )
     case 'network.leftovers.removed':
       return info(`leftovers of a daemon that was killed are removed: ${event.what.join(', ')}`)
   }

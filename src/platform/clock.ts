@@ -6,6 +6,8 @@ export interface Clock {
   now(): Instant
   /** The wall clock, for logs and status only. */
   date(): Date
+  /** Whether NTP has set the wall clock since the boot; absent where nobody can tell. */
+  synchronised?(): boolean
 }
 
 export interface Timers {

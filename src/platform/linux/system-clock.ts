@@ -1,8 +1,12 @@
 // The machine's own clock, timers and randomness.
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import process from 'node:process'
 import type { Random } from '../../wire/machine.ts'
 import type { Clock, Timers } from '../clock.ts'
+
+/** systemd-timesyncd makes it when it has set the clock for the first time; adjtimex(2) would say it too, but a sandboxed daemon may not call it. */
+const synchronisedFile = '/run/systemd/timesync/synchronized'
 
 export const systemClock: Clock = {
   // CLOCK_MONOTONIC: its origin is the boot, not this process, so that what a former process wrote down still means the same.
@@ -11,6 +15,7 @@ export const systemClock: Clock = {
     return seconds * 1000 + Math.floor(nanoseconds / 1e6)
   },
   date: () => new Date(),
+  synchronised: () => existsSync(synchronisedFile),
 }
 
 /** Node's timers wrap above 2^31 ms and then fire at once. */
