@@ -145,6 +145,13 @@ describe('who knows the password is told what is wrong with the account', () => 
     )
   })
   test('inside the hours', () => expect(users.verify(pap('day'), at())).toEqual(accepted('day')))
+  test('before the clock is set, only who has no hours gets in', () => {
+    const unset = { minuteOfWeek: undefined }
+    const why =
+      '"day" has hours, and the clock is not set yet (NTP): at most five minutes after the start it is judged as it is'
+    expect(users.verify(pap('day'), at(unset))).toEqual(refused(646, why))
+    expect(new LocalUsers([user('alice')]).verify(pap('alice'), at(unset))).toEqual(accepted('alice'))
+  })
 })
 
 test('another configuration', () => {

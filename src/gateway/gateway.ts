@@ -2,6 +2,7 @@
 //
 // Start: fast path (ports, TUN), then the network behind it, then DNS; only then is it ready. Stop: LCP Terminate and CDN for every session,
 // StopCCN for every tunnel, Delete for every SA, then DNS, network and fast path are taken away in the reverse order.
+import type { GuessesRecord } from '../aaa/guesses.ts'
 import { LocalUsers } from '../aaa/local-users.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
@@ -10,12 +11,15 @@ import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { sourceOf } from '../wire/address.ts'
+import type { Records } from '../wire/durable.ts'
+import type { Instant } from '../wire/machine.ts'
 import { type Cores, cores as realCores } from './cores.ts'
 import { Endpoint } from './endpoint.ts'
 import { EventLog, type Occurrence } from './event-log.ts'
 import { farewell } from './farewell.ts'
+import { Forwarders } from './forwarders.ts'
 import type { Admission, Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
-import type { DnsForwarding, Platform } from './platform.ts'
+import type { Platform } from './platform.ts'
 import {
   cidr,
   dnsOf,
@@ -27,7 +31,7 @@ import {
   userOf,
   withoutRestart,
 } from './policies.ts'
-import { Sessions } from './sessions.ts'
+import { type SessionRecord, Sessions } from './sessions.ts'
 import { statusOf } from './status.ts'
 import { WallClock } from './wall-clock.ts'
 
@@ -55,8 +59,12 @@ export async function createGateway(
   cores: Cores = realCores,
 ): Promise<Gateway> {
   const events = new EventLog(platform, platform.log)
-  const removed = await platform.network.recover()
-  if (removed.length > 0) events.emit({ event: 'network.leftovers.removed', what: removed })
+  const former = platform.journal?.former
+  if (former) await platform.network.keep()
+  else {
+    const removed = await platform.network.recover()
+    if (removed.length > 0) events.emit({ event: 'network.leftovers.removed', what: removed })
+  }
   const fastPath = await platform.openFastPath({
     listen: configuration.listen,
     ports: configuration.ports,
@@ -65,6 +73,7 @@ export async function createGateway(
     tunMtu: tunMtu,
     workers: configuration.workers,
     engine: configuration.engine,
+    ...(former ? { resume: true } : {}),
   })
   const house = new House(platform, configuration, cores, events, fastPath)
   try {
@@ -79,6 +88,9 @@ export async function createGateway(
 /** Inner packets up to a client's MRU, 1,500 at most; what doesn't fit a session is answered by the fast path. */
 const tunMtu = 1500
 
+/** Our own: what is known of guesses is written down so often at most. */
+const guessesMs = 5_000
+
 class House implements Gateway, EndpointOwner {
   readonly events: EventLog
   readonly #platform: Platform
@@ -90,7 +102,8 @@ class House implements Gateway, EndpointOwner {
   readonly #since: Date
   readonly #wallClock: WallClock
   #configuration: Configuration
-  #dns: DnsForwarding | undefined
+  #guessesDue: Instant = 0
+  readonly #dns: Forwarders
   #reloading: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
@@ -101,6 +114,7 @@ class House implements Gateway, EndpointOwner {
     this.#fastPath = fastPath
     this.#since = platform.clock.date()
     this.#wallClock = new WallClock(platform.clock, events)
+    this.#dns = new Forwarders(platform, events)
     this.#cores = cores
     this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
@@ -112,6 +126,7 @@ class House implements Gateway, EndpointOwner {
       ikePolicy: ikePolicyOf(configuration),
       l2tpPolicy: l2tpPolicyOf(configuration),
       owner: this,
+      journal: platform.journal,
     })
   }
 
@@ -120,6 +135,7 @@ class House implements Gateway, EndpointOwner {
   }
 
   async open(): Promise<void> {
+    await this.#resume()
     await this.#serve(this.#configuration)
     await this.#openDns()
     const { ike, natt } = this.#fastPath.ports
@@ -129,6 +145,21 @@ class House implements Gateway, EndpointOwner {
       dataplane: this.#fastPath.kind,
       description: this.#fastPath.description,
       listening: `${addresses}, UDP ${ike} and ${natt}`,
+    })
+  }
+
+  /** Goes on with the sessions of a former process. What was left and nobody claims goes. */
+  async #resume(): Promise<void> {
+    const former = this.#platform.journal?.former
+    if (!former) return
+    const guesses = former.get('owner/guesses')
+    if (guesses) this.#users.restore(guesses as GuessesRecord)
+    await this.#endpoint.resume(former)
+    this.#fastPath.forgetTheRest?.()
+    this.events.emit({
+      event: 'gateway.resumed',
+      sessions: this.#sessions.all.length,
+      peers: this.#endpoint.peers.size,
     })
   }
 
@@ -180,7 +211,7 @@ class House implements Gateway, EndpointOwner {
     this.#endpoint.ike({ on: 'policy', policy: ikePolicyOf(kept) })
     this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(kept) })
     const ended = this.#sessions.change(kept)
-    if (before.remoteAccess.gatewayAddress !== after.remoteAccess.gatewayAddress) await this.#openDns()
+    await this.#openDns()
     this.events.emit({ event: 'gateway.reloaded', ended, later: takesRestart(before, after) })
   }
 
@@ -196,6 +227,7 @@ class House implements Gateway, EndpointOwner {
   async #sayGoodbye(): Promise<void> {
     this.events.emit({ event: 'gateway.stopping', sessions: this.#sessions.all.length })
     await farewell(this.#endpoint, this.#platform.timers, 'the gateway stops')
+    this.#platform.journal?.end()
     await this.#takeAway()
     this.events.emit({ event: 'gateway.stopped' })
     this.events.close()
@@ -203,25 +235,20 @@ class House implements Gateway, EndpointOwner {
 
   async #takeAway(): Promise<void> {
     this.#endpoint.close()
-    await this.#dns?.close()
+    await this.#dns.close()
     await this.#platform.network.clear()
     await this.#fastPath.close()
   }
 
   async #serve(configuration: Configuration): Promise<void> {
-    const troubles = await this.#platform.network.serve(networkPlanOf(configuration))
+    const troubles = await this.#platform.network.serve(networkPlanOf(configuration, this.#fastPath.kind))
     for (const why of troubles) this.events.emit({ event: 'network.trouble', what: 'what lies behind', why })
   }
 
-  async #openDns(): Promise<void> {
-    const { gatewayAddress } = this.#configuration.remoteAccess
-    await this.#dns?.close()
-    this.#dns = undefined
-    try {
-      this.#dns = await this.#platform.forwardDns?.(gatewayAddress)
-    } catch (error) {
-      this.events.emit({ event: 'network.trouble', what: `DNS at ${gatewayAddress}`, why: (error as Error).message })
-    }
+  /** For clients at the inner address, and on an appliance for its LAN. */
+  #openDns(): Promise<void> {
+    const { remoteAccess, system } = this.#configuration
+    return this.#dns.serve([remoteAccess.gatewayAddress, ...(system?.lan ? [system.lan.address.address] : [])])
   }
 
   // --- what the endpoint asks ------------------------------------------------------------------------------------------------------------
@@ -282,4 +309,21 @@ class House implements Gateway, EndpointOwner {
   retrying(_request: number, _reason: string): void {}
 
   failed(_request: number, _reason: string): void {}
+
+  keeps(call: Call): SessionRecord | undefined {
+    return this.#sessions.record(call)
+  }
+
+  /** A call without a session had not logged in: it may go on to. */
+  resumed(call: Call, kept: unknown): boolean {
+    return kept === undefined || this.#sessions.resumed(call, kept as SessionRecord)
+  }
+
+  /** Guesses are written down every few seconds only: whoever guesses makes many. */
+  changes(): Records {
+    const now = this.#platform.clock.now()
+    const guesses = now >= this.#guessesDue ? this.#users.changed() : undefined
+    if (guesses) this.#guessesDue = now + guessesMs
+    return new Map(guesses ? [['guesses', guesses]] : [])
+  }
 }

@@ -16,7 +16,7 @@ function clockwork() {
     },
     due,
     async fire() {
-      due.splice(0).forEach(({ run }) => run())
+      for (const { run } of due.splice(0)) run()
       await Promise.resolve()
       await Promise.resolve()
     },
