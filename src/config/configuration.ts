@@ -122,8 +122,11 @@ export type Configuration = {
   readonly security: SecurityLevel
   /** The TUN device. */
   readonly device: string
-  /** ESP engine by name, or undefined for the best there is; worker threads, or undefined for one a core. */
-  readonly engine: 'ipsec-mb' | 'openssl' | undefined
+  /** ESP engine of the userland data plane (`openssl`, `af-alg:virtio_crypto_aes_cbc`), or undefined for the best there is; worker threads, or undefined
+   *  for one a core. */
+  readonly engine: string | undefined
+  /** Priorities that the kernel's crypto drivers get while we run. */
+  readonly kernelPriorities: readonly { readonly driver: string; readonly priority: number }[]
   readonly workers: number | undefined
   readonly remoteAccess: RemoteAccess
   readonly users: readonly UserEntry[]

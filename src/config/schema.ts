@@ -202,6 +202,34 @@ const system = z.strictObject({
   idleLogoutSeconds: integer(0, 86_400).default(600),
 })
 
+/** `af-alg:` with drivers as the kernel names them: `cbc-aes-aesni`, `cryptd(cbc(des-generic))`, several with commas. */
+const engine = scalar((text) =>
+  /^(?:auto|ipsec-mb|openssl|af-alg(?::[\w().,-]{1,200})?)$/.test(text)
+    ? text
+    : new Wrong(
+        `auto, ipsec-mb, openssl, af-alg or af-alg:DRIVER are right${hintFor(text)}; gatehouse engines lists what is here`,
+      ),
+)
+
+function hintFor(text: string): string {
+  const hint = nearest(text, ['auto', 'ipsec-mb', 'openssl', 'af-alg'])
+  return hint ? ` (did you mean ${hint}?)` : ''
+}
+
+const driver = scalar((text) =>
+  /^[\w().,-]{1,127}$/.test(text)
+    ? text
+    : new Wrong("a driver's name as gatehouse engines lists it is right: virtio_crypto_aes_cbc"),
+)
+
+/** What `bench engines --tune` writes. */
+const engines = z
+  .strictObject({
+    userland: engine.optional(),
+    kernel: z.array(z.strictObject({ driver, priority: integer(0, 1_000_000) })).default([]),
+  })
+  .default({ kernel: [] })
+
 export const schema = z.strictObject({
   hostname: hostname.default('gatehouse'),
   dataplane: z.enum(['auto', 'userland']).default('auto'),
@@ -212,7 +240,8 @@ export const schema = z.strictObject({
   publicAddress: ipv4.optional(),
   security: z.enum(['modern', 'compatible', 'legacy']).default('modern'),
   device: device.default('gatehouse0'),
-  engine: z.enum(['auto', 'ipsec-mb', 'openssl']).default('auto'),
+  engine: engine.default('auto'),
+  engines,
   workers: integer(1, 256).optional(),
   remoteAccess,
   users: z.array(user).default([]),

@@ -40,7 +40,8 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
     publicAddress: parsed.publicAddress,
     security,
     device: parsed.device,
-    engine: parsed.engine === 'auto' ? undefined : parsed.engine,
+    engine: engineOf(parsed),
+    kernelPriorities: parsed.engines.kernel,
     workers: parsed.workers,
     remoteAccess: {
       preSharedKey: access.preSharedKey,
@@ -88,8 +89,30 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
   checkPool(configuration, problems)
   checkUsers(configuration, problems)
   checkStrength(configuration, parsed, problems)
+  checkEngines(parsed, problems)
   checkSystem(configuration, problems, board)
   return { configuration: deepFreeze(configuration), problems }
+}
+
+/** What a person wrote goes before what a measurement did. */
+function engineOf({ engine, engines }: Parsed): string | undefined {
+  const name = engine === 'auto' ? engines.userland : engine
+  return name === 'auto' ? undefined : name
+}
+
+function checkEngines({ engine, engines }: Parsed, problems: Problem[]): void {
+  if (engine !== 'auto' && engines.userland !== undefined && engines.userland !== engine) {
+    problems.push({
+      severity: 'warning',
+      path: ['engines', 'userland'],
+      message: `engine: ${engine} goes before it; "engine: auto" is right to use what was measured`,
+    })
+  }
+  engines.kernel.forEach(({ driver }, i) => {
+    if (engines.kernel.findIndex((other) => other.driver === driver) === i) return
+    const message = `${driver} is there already; each driver once is right`
+    problems.push({ severity: 'error', path: ['engines', 'kernel', i, 'driver'], message })
+  })
 }
 
 /** The smallest network from /24 to /12 that holds the whole pool; the gateway is its first host. */

@@ -3,6 +3,7 @@ import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
 import type { Configuration, Network, UserEntry } from '../config/configuration.ts'
 import type { ClientKind, IkePolicy } from '../ike/contract.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
+import type { FastPath } from '../platform/fast-path.ts'
 import type { GatewayPlan } from '../platform/network.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
@@ -83,12 +84,19 @@ export function poolPlanOf({ remoteAccess, users }: Configuration): PoolPlan {
   }
 }
 
-export function networkPlanOf({ remoteAccess, device, users }: Configuration): GatewayPlan {
+/** What the kernel data plane calls the interfaces of its sessions, before the number. */
+const devicePrefix = 'ghp'
+
+export function networkPlanOf(
+  { remoteAccess, device, users }: Configuration,
+  dataplane: FastPath['kind'] = 'userland',
+): GatewayPlan {
   const outside = users.flatMap(({ address }) =>
     address !== undefined && !inPool(remoteAccess.pool, address) ? [address] : [],
   )
   return {
     device,
+    ...(dataplane === 'kernel' ? { devicePrefix } : {}),
     gatewayAddress: remoteAccess.gatewayAddress,
     clients: [
       ...remoteAccess.pool.map(({ first, last }) => ({ first: ipv4FromNumber(first), last: ipv4FromNumber(last) })),
@@ -117,7 +125,7 @@ function inPool(pool: Configuration['remoteAccess']['pool'], address: string): b
   return pool.some(({ first, last }) => value >= first && value <= last)
 }
 
-const startOnly = ['dataplane', 'listen', 'ports', 'device', 'engine', 'workers'] as const
+const startOnly = ['dataplane', 'listen', 'ports', 'device', 'engine', 'kernelPriorities', 'workers'] as const
 
 /** What a change of configuration cannot do to a running gateway. */
 export function takesRestart(before: Configuration, after: Configuration): string[] {
