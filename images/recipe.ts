@@ -22,7 +22,7 @@ const base = [
   ],
   ...['systemd', 'systemd-sysv', 'systemd-timesyncd', 'udev', 'dbus'],
   ...['rauc', 'rauc-service', 'dosfstools', 'e2fsprogs'],
-  ...['iproute2', 'nftables', 'iputils-ping', 'traceroute', 'tcpdump', 'ppp', 'ethtool'],
+  ...['iproute2', 'nftables', 'iputils-ping', 'traceroute', 'tcpdump', 'ppp', 'ethtool', 'rsyslog'],
   ...['libstdc++6'],
 ]
 
@@ -168,6 +168,7 @@ export const kernelModules: readonly string[] = [
   'drivers/watchdog/',
   'drivers/char/hw_random/',
   'drivers/char/tpm/',
+  'drivers/char/virtio_console.ko',
   'drivers/leds/',
   'drivers/gpio/',
   'drivers/i2c/busses/',
@@ -288,16 +289,9 @@ export const maskedUnits: readonly string[] = [
   ],
 ]
 
-/** Units that start by themselves: unit → the target that wants it. */
+/** Packages' units that start by themselves: unit → the target that wants it. Ours say it in their [Install]. */
 export const enabledUnits: Readonly<Record<string, string>> = {
   'systemd-networkd.service': 'multi-user.target',
   'systemd-networkd.socket': 'sockets.target',
   'systemd-timesyncd.service': 'sysinit.target',
-  'gatehouse-first-boot.service': 'sysinit.target',
-  'gatehouse-ports.service': 'multi-user.target',
-  'gatehouse-system.service': 'multi-user.target',
-  'gatehouse.service': 'multi-user.target',
-  'gatehouse-health.service': 'multi-user.target',
-  'gatehouse-trial.timer': 'timers.target',
-  'gatehouse-console.service': 'multi-user.target',
 }

@@ -188,16 +188,21 @@ function layFacts(root: string, { board, sources, authority, development }: Root
   write(root, 'etc/systemd/system/gatehouse-console.service.d/board.conf', drop)
 }
 
+/** Masks and enables: the packages' units by the recipe, ours and the overlays' by what their [Install] says. */
 function enableUnits(root: string): void {
   const folder = join(root, 'etc/systemd/system')
   for (const unit of maskedUnits) link(root, `etc/systemd/system/${unit}`, '/dev/null')
-  for (const [unit, target] of Object.entries(enabledUnits)) {
+  const ours = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())
+  const wanted = ours.flatMap(({ name }) =>
+    [...readFileSync(join(folder, name), 'utf8').matchAll(/^WantedBy=(.+)$/gm)].map(
+      ([, target]) => [name, target!] as const,
+    ),
+  )
+  for (const [unit, target] of [...Object.entries(enabledUnits), ...wanted]) {
     const from = ['etc', 'usr/lib'].map((place) => join(root, place, 'systemd/system', unit)).find(existsSync)
     if (!from) throw new Error(`recipe.ts enables ${unit}, which no package and no overlay brings`)
-    mkdirSync(join(folder, `${target}.wants`), { recursive: true })
     link(root, `etc/systemd/system/${target}.wants/${unit}`, from.slice(root.length))
   }
-  // What overlays enable by their own links stays; the default is a machine that serves.
   link(root, 'etc/systemd/system/default.target', '/usr/lib/systemd/system/multi-user.target')
 }
 
