@@ -3,8 +3,10 @@
 
 /** Networks are CIDR text, addresses are dotted text. */
 export type GatewayPlan = {
-  /** The TUN device that carries the clients. */
+  /** The TUN device that carries the clients; with `devicePrefix` only a name for what belongs to this gateway. */
   readonly device: string
+  /** Where each session has an interface of its own: its name is this and a number (`ghp0`). Addresses and routes of clients on it are not ours to make. */
+  readonly devicePrefix?: string
   /** Our inner address. */
   readonly gatewayAddress: string
   /** The pool and the fixed addresses outside it: first and last address of each range. */
@@ -37,6 +39,8 @@ export type ClientPlan = {
 export interface Network {
   /** Removes what a killed daemon left; tells what, in words. Done before anything else. */
   recover(): Promise<readonly string[]>
+  /** Takes over what a killed daemon left, as if it had been put there by this process: nothing is removed, and `clear` will undo it. */
+  keep(): Promise<void>
   /**
    * Puts the plan in force, or changes what is in force into it. Fails with an Error whose message says what to do.
    * Resolves to what stands in the clients' way and isn't ours to change, a sentence each: a firewall of the machine's own.

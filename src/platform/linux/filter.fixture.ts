@@ -1,5 +1,6 @@
 // Runs inside a network namespace of its own, the gateway's; makes two clients, a host on the LAN and one on the internet in further ones, and tries
-// who reaches whom. A bridge stands for the TUN device: what nftables sees is the same. Prints what came through, as JSON.
+// who reaches whom. A bridge stands for the TUN device: what nftables sees is the same. With `a device each` the clients' own wires are the gateway's
+// devices, with routes as the kernel data plane makes them. Prints what came through, as JSON.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,10 +33,16 @@ const a = await space()
 const b = await space()
 const lan = await space()
 const wan = await space()
-sh('ip link set lo up; ip link add gatehouse0 type bridge; ip link set gatehouse0 up')
-wire(a, 'a0', '10.99.0.10/32', '10.99.0.1')
-wire(b, 'b0', '10.99.0.11/32', '10.99.0.1')
-sh('ip link set a0 master gatehouse0; ip link set b0 master gatehouse0')
+const each = process.argv[2] === 'a device each'
+sh('ip link set lo up')
+wire(a, 'ghp0', '10.99.0.10/32', '10.99.0.1')
+wire(b, 'ghp1', '10.99.0.11/32', '10.99.0.1')
+if (each)
+  sh('ip route add 10.99.0.10/32 dev ghp0; ip route add 10.99.0.11/32 dev ghp1; ip route add 192.168.5.200/32 dev ghp0')
+else {
+  sh('ip link add gatehouse0 type bridge; ip link set gatehouse0 up')
+  sh('ip link set ghp0 master gatehouse0; ip link set ghp1 master gatehouse0')
+}
 wire(lan, 'lan0', '192.168.5.2/24', '192.168.5.1')
 wire(wan, 'wan0', '203.0.113.2/24', '203.0.113.1')
 sh('ip address add 192.168.5.1/24 dev lan0; ip address add 203.0.113.1/24 dev wan0')
@@ -58,6 +65,7 @@ const connects = (from: number, to: string) =>
 
 const usual: GatewayPlan = {
   device: 'gatehouse0',
+  ...(each ? { devicePrefix: 'ghp' } : {}),
   gatewayAddress: '10.99.0.1',
   clients: [{ first: '10.99.0.10', last: '10.99.0.19' }],
   clientNetworks: [],

@@ -57,6 +57,34 @@ if (step === 'serve') {
   )
   await network.clear()
   seen.push(state())
+} else if (step === 'each') {
+  // A session is there, and a device whose name only begins like a session's.
+  sh('ip route add default via 192.168.5.254; ip link add ghp7 type bridge; ip link add ghpx type bridge')
+  sh('ip link set ghp7 up; ip link set ghpx up; ip route add 10.99.0.17/32 dev ghp7')
+  const each: GatewayPlan = { ...plan, devicePrefix: 'ghp', clientNetworks: [] }
+  const look = () => ({
+    tables: sh('nft list tables'),
+    lo: sh(`ip -4 -o address show dev lo scope global | awk '{ print $4 }'`),
+    unreachable: sh(`ip route show type unreachable | awk '{ print $2 }'`)
+      .split('\n')
+      .filter((line) => line !== ''),
+    present: sh('ip route show 10.99.0.17 | sed "s/.* dev //"'),
+    absent: sh('ip route get 10.99.0.18 2>&1 || true').split('\n')[0]?.trim(),
+    forwarding: {
+      lan: sysctl('conf/lan0/forwarding'),
+      ghp7: sysctl('conf/ghp7/forwarding'),
+      elsewhere: sysctl('conf/ghpx/forwarding'),
+    },
+  })
+  seen.push(await network.serve(each), look())
+  await network.serve({ ...each, gatewayAddress: '10.99.0.2', clients: [{ first: '10.99.0.16', last: '10.99.0.19' }] })
+  seen.push(look())
+  await network.clear()
+  seen.push(look())
+  await network.serve(each)
+  seen.push(look())
+  const next = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
+  seen.push(await next.recover(), look())
 } else if (step === 'crash') {
   await network.serve({
     ...plan,

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { GatewayPlan } from '../network.ts'
 import { coverOf } from './cidr.ts'
 import { obstacles } from './ruleset.ts'
 
@@ -25,6 +26,18 @@ function inside(step: string, file = 'network.fixture.ts'): unknown {
   }
 }
 
+const plan: GatewayPlan = {
+  device: 'gatehouse0',
+  gatewayAddress: '10.99.0.1',
+  clients: [],
+  clientNetworks: [],
+  forwarding: 'masquerade',
+  internet: true,
+  localNetworks: [],
+  clientToClient: false,
+  gatewayServices: false,
+}
+
 test.runIf(may)('serve, change, clear: table, routes and forwarding come, change and go', () => {
   const [troubles, first, , changed, cleared] = inside('serve') as [string[], object, unknown, object, object]
   expect(troubles).toEqual([])
@@ -43,6 +56,43 @@ test.runIf(may)('serve, change, clear: table, routes and forwarding come, change
   expect(changed).toEqual({ ...first, routes: ['10.99.0.16/30 scope link src 10.99.0.1 linkdown'] })
   expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, journal: false })
 })
+
+test.runIf(may)(
+  'sessions with interfaces of their own: the inner address on loopback, no way for who is not there, all of it taken away',
+  () => {
+    const [troubles, first, changed, cleared, left, removed, clean] = inside('each') as [string[], ...object[]]
+    expect(troubles).toEqual([])
+    const state = {
+      tables: 'table inet gatehouse',
+      lo: '10.99.0.1/32',
+      unreachable: ['10.99.0.10/31', '10.99.0.12/30', '10.99.0.16/30'],
+      present: 'ghp7 scope link',
+      absent: 'RTNETLINK answers: No route to host',
+      forwarding: { lan: '1', ghp7: '1', elsewhere: '0' },
+    }
+    expect(first).toEqual(state)
+    expect(changed).toEqual({ ...state, lo: '10.99.0.2/32', unreachable: ['10.99.0.16/30'] })
+    const gone = {
+      ...state,
+      tables: '',
+      lo: '',
+      unreachable: [],
+      absent: expect.stringContaining('via 192.168.5.254'),
+      forwarding: { ...state.forwarding, lan: '0' },
+    }
+    expect(cleared).toEqual(gone)
+    expect(left).toEqual(state)
+    expect(removed).toEqual([
+      'net.ipv4.conf.lan0.forwarding',
+      'the route unreachable 10.99.0.10/31 metric 4200000000',
+      'the route unreachable 10.99.0.12/30 metric 4200000000',
+      'the route unreachable 10.99.0.16/30 metric 4200000000',
+      'the address 10.99.0.1/32 dev lo',
+      'the nftables table gatehouse',
+    ])
+    expect(clean).toEqual(gone)
+  },
+)
 
 test.runIf(may)('after kill -9 the next start removes table, forwarding and proxy entries', () => {
   const [left, removed, clean] = inside('crash') as unknown[]
@@ -79,34 +129,38 @@ test.runIf(may)('a client with all routed into the link still reaches the gatewa
   expect(after).toBe('')
 })
 
-test.runIf(may)('who reaches whom, packet by packet', { timeout: 120_000 }, () => {
-  const usual = {
-    'client pings gateway': true,
-    'client pings gateway’s outer address': true,
-    'client connects to gateway': false,
-    'client reaches LAN': true,
-    'client reaches internet': true,
-    'client reaches client': false,
-    'LAN reaches client': false,
-    'LAN reaches internet through us': false,
-    'outside pretends to be a client': false,
-    'client pretends to be somebody else': false,
-  }
-  expect(inside('', 'filter.fixture.ts')).toEqual({
-    usual,
-    open: { ...usual, 'client connects to gateway': true, 'client reaches client': true },
-    inner: { ...usual, 'client reaches internet': false },
-    // Without masquerading the hosts there answer the client itself, by way of us.
-    routed: { ...usual, 'LAN reaches client': true },
-    proxied: { before: false, during: true, outwards: true, after: false },
-    // The last one shows that it was the table that stopped it.
-    cleared: {
-      'client reaches LAN': false,
+test.runIf(may).each(['one device for all', 'a device each'])(
+  'who reaches whom, packet by packet: %s',
+  { timeout: 120_000 },
+  (devices) => {
+    const usual = {
+      'client pings gateway': true,
+      'client pings gateway’s outer address': true,
+      'client connects to gateway': false,
+      'client reaches LAN': true,
+      'client reaches internet': true,
+      'client reaches client': false,
+      'LAN reaches client': false,
       'LAN reaches internet through us': false,
-      'outside pretends to be a client': true,
-    },
-  })
-})
+      'outside pretends to be a client': false,
+      'client pretends to be somebody else': false,
+    }
+    expect(inside(devices, 'filter.fixture.ts')).toEqual({
+      usual,
+      open: { ...usual, 'client connects to gateway': true, 'client reaches client': true },
+      inner: { ...usual, 'client reaches internet': false },
+      // Without masquerading the hosts there answer the client itself, by way of us.
+      routed: { ...usual, 'LAN reaches client': true },
+      proxied: { before: false, during: true, outwards: true, after: false },
+      // The last one shows that it was the table that stopped it.
+      cleared: {
+        'client reaches LAN': false,
+        'LAN reaches internet through us': false,
+        'outside pretends to be a client': true,
+      },
+    })
+  },
+)
 
 test('a range as the fewest networks', () => {
   expect(coverOf({ first: 0x0a00000a, last: 0x0a00001f })).toEqual(['10.0.0.10/31', '10.0.0.12/30', '10.0.0.16/28'])
@@ -115,5 +169,5 @@ test('a range as the fewest networks', () => {
 })
 
 test('listings that are no JSON name nothing', () => {
-  expect(obstacles('', 'gatehouse', 'gatehouse0')).toEqual([])
+  expect(obstacles('', plan)).toEqual([])
 })

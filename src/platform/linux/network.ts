@@ -1,6 +1,7 @@
 // The Linux network around a gateway or a client: ip and nft do it, a journal in the state folder makes sure that it is undone.
 // The walk of `serve`: journal first, then the device's address and routes, then the table, then forwarding; `clear` goes the other way,
-// so that nothing is ever forwarded without the filter. What vanishes with the TUN device (its address and routes) needs no journal.
+// so that nothing is ever forwarded without the filter. What vanishes with the TUN device (its address and routes) needs no journal. Where each session
+// has an interface of its own, the inner address lies on the loopback device, and packets to clients who aren't there end in unreachable routes.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { ipv4Number } from '../../wire/address.ts'
@@ -18,6 +19,8 @@ type Journal = {
   sysctls: { readonly name: string; readonly before: string; readonly ours: string }[]
   /** Arguments of `ip route add`. */
   routes: string[]
+  /** Arguments of `ip address add`. */
+  addresses: string[]
   /** Proxy ARP entries, kept per client: which device, which addresses may be among them. */
   proxy: { readonly device: string; readonly clients: GatewayPlan['clients'] } | undefined
 }
@@ -30,6 +33,8 @@ export type LinuxNetworkOptions = {
   readonly watchMs?: number
 }
 
+/** Our own: behind every route that a session brings. */
+const lastMetric = 4_200_000_000
 /** Its name in the state folder. */
 export const journalName = 'network.json'
 /** Our own: an interface that comes later (a cable, DHCP) forwards replies to clients after so long at most. */
@@ -60,6 +65,13 @@ export class LinuxNetwork implements Network {
     })
   }
 
+  keep(): Promise<void> {
+    return this.#next(async () => {
+      const text = this.#store?.read(journalName)
+      if (text !== undefined) this.#journal = parseJournal(text)
+    })
+  }
+
   serve(plan: GatewayPlan): Promise<readonly string[]> {
     return this.#next(async () => {
       const earlier = this.#plan
@@ -74,17 +86,14 @@ export class LinuxNetwork implements Network {
         this.#journal.proxy = next
       })
       const troubles = await this.#filter(plan)
-      const own = `net/ipv4/conf/${plan.device}`
-      troubles.push(...this.#setSysctl(`${own}/forwarding`, '1', false))
-      // The table checks sources too, and a redirect from a client to a client does no harm: no matter if these can't be set.
-      this.#setSysctl(`${own}/rp_filter`, '1', false)
-      this.#setSysctl(`${own}/send_redirects`, '0', false)
+      if (plan.devicePrefix === undefined) troubles.push(...this.#openOwn(plan.device))
+      else for (const name of sessionDevices(plan.devicePrefix)) troubles.push(...this.#openOwn(name))
       // Answers to ARP for a client would otherwise wait up to 0.8 s, for a host of that address that there isn't.
       if (this.#journal.proxy) this.#setSysctl(`net/ipv4/neigh/${this.#journal.proxy.device}/proxy_delay`, '0', true)
       this.#startWatch()
       return [...new Set(troubles)].concat(
         // An nft that was built without JSON tells nothing: then nothing can be said.
-        obstacles(await this.#run('nft', ['-j', 'list', 'chains']).catch(() => ''), tableOf(plan.device), plan.device),
+        obstacles(await this.#run('nft', ['-j', 'list', 'chains']).catch(() => ''), plan),
       )
     })
   }
@@ -130,9 +139,20 @@ export class LinuxNetwork implements Network {
     return result
   }
 
+  /** Lets a device of ours forward what clients send. */
+  #openOwn(device: string): string[] {
+    const own = `net/ipv4/conf/${device}`
+    const troubles = this.#setSysctl(`${own}/forwarding`, '1', false)
+    // The table checks sources too, and a redirect from a client to a client does no harm: no matter if these can't be set.
+    this.#setSysctl(`${own}/rp_filter`, '1', false)
+    this.#setSysctl(`${own}/send_redirects`, '0', false)
+    return troubles
+  }
+
   /** The device up, our inner address on it, and the clients' ranges routed to it. */
   async #addresses(plan: GatewayPlan, earlier: GatewayPlan | undefined): Promise<void> {
-    const { device, gatewayAddress } = plan
+    const { device, devicePrefix, gatewayAddress } = plan
+    if (devicePrefix !== undefined) return this.#ownAddress(plan)
     const wanted = routesOf(plan)
     const lines = [
       `link set dev ${device} up`,
@@ -148,10 +168,37 @@ export class LinuxNetwork implements Network {
     await this.#run('ip', ['-batch', '-'], `${lines.join('\n')}\n`)
   }
 
+  /** Our inner address where no device of a session carries it, and the end of the way for clients who aren't there: else they'd be looked for outside. */
+  async #ownAddress(plan: GatewayPlan): Promise<void> {
+    const address = `${plan.gatewayAddress}/32 dev lo`
+    const elsewhere = Object.entries(networkInterfaces()).some(
+      ([name, all]) =>
+        name !== 'lo' && !isCarrier(plan, name) && all?.some((each) => each.address === plan.gatewayAddress),
+    )
+    const addresses = elsewhere ? [] : [address]
+    const routes = routesOf(plan).map((route) => `unreachable ${route} metric ${lastMetric}`)
+    const [oldAddresses, oldRoutes] = [this.#journal.addresses, this.#journal.routes]
+    this.#record(() => {
+      this.#journal.addresses = [...new Set([...oldAddresses, ...addresses])]
+      this.#journal.routes = [...new Set([...oldRoutes, ...routes])]
+    })
+    const lines = [
+      ...addresses.map((each) => `address replace ${each}`),
+      ...routes.map((route) => `route replace ${route}`),
+      ...oldRoutes.filter((route) => !routes.includes(route)).map((route) => `route del ${route}`),
+      ...oldAddresses.filter((each) => !addresses.includes(each)).map((each) => `address del ${each}`),
+    ]
+    await this.#run('ip', ['-batch', '-'], `${lines.join('\n')}\n`)
+    this.#record(() => {
+      this.#journal.addresses = addresses
+      this.#journal.routes = routes
+    })
+  }
+
   /** Opens what is closed among the interfaces with routes, the table first: what newly forwards is filtered from its first packet on. */
   async #filter(plan: GatewayPlan): Promise<string[]> {
     const ours = (name: string) => this.#journal.sysctls.some((entry) => entry.name === forwardingOf(name))
-    const names = interfacesWithRoutes().filter((name) => name !== plan.device)
+    const names = interfacesWithRoutes().filter((name) => !isCarrier(plan, name))
     const opened = names.filter((name) => ours(name) || readSysctl(forwardingOf(name)) === '0')
     await this.#run('nft', ['-f', '-'], rulesetOf(plan, opened))
     return opened.flatMap((name) => this.#setSysctl(forwardingOf(name), '1', true))
@@ -162,7 +209,7 @@ export class LinuxNetwork implements Network {
     this.#watch = setInterval(() => {
       const plan = this.#plan
       const closed = interfacesWithRoutes().some(
-        (name) => name !== plan?.device && readSysctl(forwardingOf(name)) === '0',
+        (name) => plan && !isCarrier(plan, name) && readSysctl(forwardingOf(name)) === '0',
       )
       if (plan && closed) this.#next(() => this.#filter(plan)).catch(() => {})
     }, this.#watchMs)
@@ -203,7 +250,7 @@ export class LinuxNetwork implements Network {
 
   /** Forwarding off first, then what filters it. Goes on where a step fails: as much as can be is undone. */
   async #undo(): Promise<string[]> {
-    const { sysctls, routes, table, proxy } = this.#journal
+    const { sysctls, routes, addresses, table, proxy } = this.#journal
     const undone: string[] = []
     for (const { name, before, ours } of sysctls) {
       if (readSysctl(name) !== ours) continue
@@ -220,6 +267,8 @@ export class LinuxNetwork implements Network {
         () => 0,
       )
     for (const route of routes) await attempt(`the route ${route}`, 'ip', ['route', 'del', ...route.split(' ')])
+    for (const address of addresses)
+      await attempt(`the address ${address}`, 'ip', ['address', 'del', ...address.split(' ')])
     if (proxy) await this.#removeProxies(proxy, attempt)
     if (table !== undefined) await attempt(`the nftables table ${table}`, 'nft', ['-f', '-'], withoutTable(table))
     this.#journal = empty()
@@ -242,7 +291,7 @@ export class LinuxNetwork implements Network {
 }
 
 function empty(): Journal {
-  return { version: 1, table: undefined, sysctls: [], routes: [], proxy: undefined }
+  return { version: 1, table: undefined, sysctls: [], routes: [], addresses: [], proxy: undefined }
 }
 
 function parseJournal(text: string): Journal {
@@ -263,6 +312,19 @@ function rangeOf(network: string): { first: number; last: number } {
   const size = 2 ** (32 - Number(prefix))
   const first = Math.floor((ipv4Number(address) ?? 0) / size) * size
   return { first, last: first + size - 1 }
+}
+
+function isCarrier({ device, devicePrefix }: GatewayPlan, name: string): boolean {
+  return devicePrefix === undefined ? name === device : isOfSession(devicePrefix, name)
+}
+
+function isOfSession(prefix: string, name: string): boolean {
+  return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length))
+}
+
+/** Sessions' devices that are there already: of a daemon before us, whose sessions go on. */
+function sessionDevices(prefix: string): string[] {
+  return readdirSync('/proc/sys/net/ipv4/conf').filter((name) => isOfSession(prefix, name))
 }
 
 function forwardingOf(device: string): string {
@@ -288,7 +350,7 @@ function interfacesWithRoutes(): string[] {
 /** The interface whose network the pool is part of. */
 function lanOf(plan: GatewayPlan): string {
   for (const [device, addresses] of Object.entries(networkInterfaces())) {
-    if (device === plan.device) continue
+    if (isCarrier(plan, device) || device === 'lo') continue
     for (const { family, cidr } of addresses ?? []) {
       if (
         family === 'IPv4' &&

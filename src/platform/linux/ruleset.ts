@@ -11,6 +11,11 @@ export function withoutTable(table: string): string {
   return `add table inet ${table}\ndelete table inet ${table}\n`
 }
 
+/** The devices that carry clients, as nftables and sentences name them. */
+export function carriersOf({ device, devicePrefix }: GatewayPlan): string {
+  return devicePrefix === undefined ? device : `${devicePrefix}*`
+}
+
 const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
 
 /**
@@ -18,37 +23,40 @@ const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
  * there and doesn't go to a client is dropped, as it was before.
  */
 export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string {
-  const { device, gatewayAddress } = plan
+  const { gatewayAddress } = plan
+  const carriers = carriersOf(plan)
+  // No set: nft takes a wildcard in one only from version 1.0.3 on.
+  const elsewhere = `iifname != "${carriers}" iifname != "lo"`
   const clients = [
     ...plan.clients.map(({ first, last }) => (first === last ? first : `${first}-${last}`)),
     ...plan.clientNetworks,
   ]
-  const table = tableOf(device)
+  const table = tableOf(plan.device)
   const beyond = plan.internet
     ? 'accept'
     : `ip daddr { ${[...privateNetworks, ...plan.localNetworks].join(', ')} } accept`
   const dnsOutside =
     plan.forwarding === 'proxy-arp'
       ? ''
-      : `iifname != { "${device}", "lo" } ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 drop`
+      : `${elsewhere} ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 drop`
   return `${withoutTable(table)}table inet ${table} {
   set clients { type ipv4_addr; flags interval; auto-merge; elements = { ${clients.join(', ')} } }
   set opened { type ifname; ${opened.length > 0 ? `elements = { ${opened.map((name) => `"${name}"`).join(', ')} }` : ''} }
   chain spoofed {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${device}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
-    iifname "${device}" ip saddr != @clients drop
-    iifname != { "${device}", "lo" } ip saddr @clients drop
+    iifname "${carriers}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
+    iifname "${carriers}" ip saddr != @clients drop
+    ${elsewhere} ip saddr @clients drop
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname "${device}" jump fromclients
-    oifname "${device}" jump toclients
+    iifname "${carriers}" jump fromclients
+    oifname "${carriers}" jump toclients
     iifname @opened meta nfproto ipv4 drop
   }
   chain fromclients {
     meta nfproto ipv6 drop
-    oifname "${device}" ${plan.clientToClient ? 'accept' : 'drop'}
+    oifname "${carriers}" ${plan.clientToClient ? 'accept' : 'drop'}
     ct state established,related accept
     ${beyond}
     ${plan.internet ? '' : 'drop'}
@@ -61,7 +69,7 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
   }
   chain input {
     type filter hook input priority filter; policy accept;
-    iifname "${device}" jump togateway
+    iifname "${carriers}" jump togateway
     ${dnsOutside}
   }
   chain togateway {
@@ -71,14 +79,14 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
     ${plan.gatewayServices ? 'meta nfproto ipv4 accept' : ''}
     drop
   }
-${plan.forwarding === 'masquerade' ? masquerade(device) : ''}}
+${plan.forwarding === 'masquerade' ? masquerade(carriers) : ''}}
 `
 }
 
-function masquerade(device: string): string {
+function masquerade(carriers: string): string {
   return `  chain translate {
     type nat hook postrouting priority srcnat; policy accept;
-    oifname != "${device}" ip saddr @clients masquerade
+    oifname != "${carriers}" ip saddr @clients masquerade
   }
 `
 }
@@ -92,21 +100,24 @@ type Chain = {
 }
 
 /** What of the machine's own firewall stands in the way, from `nft -j list chains`: base chains of others that drop what no rule accepts. */
-export function obstacles(listing: string, table: string, device: string): string[] {
+export function obstacles(listing: string, plan: GatewayPlan): string[] {
+  const table = tableOf(plan.device)
+  const carriers = carriersOf(plan)
   let chains: Chain[]
   try {
     chains = (JSON.parse(listing).nftables as { chain?: Chain }[]).flatMap(({ chain }) => (chain ? [chain] : []))
   } catch {
     return []
   }
+  const fromSas = plan.devicePrefix === undefined ? '' : 'what comes out of IPsec (meta ipsec exists), '
   return chains
     .filter((chain) => chain.table !== table && !chain.table.startsWith('gatehouse') && chain.policy === 'drop')
     .flatMap(({ family, table: other, name, hook }) => {
       const where = `the machine's own firewall (table ${family} ${other}, chain ${name}) drops what no rule of it accepts`
       if (hook === 'forward')
-        return [`${where}: let it accept what comes from and goes to ${device}, or clients reach nothing beyond us`]
+        return [`${where}: let it accept what comes from and goes to ${carriers}, or clients reach nothing beyond us`]
       if (hook === 'input')
-        return [`${where}: let it accept UDP 500 and 4500 and protocol 50, and what comes from ${device}`]
+        return [`${where}: let it accept UDP 500 and 4500 and protocol 50, ${fromSas}and what comes from ${carriers}`]
       return []
     })
 }
