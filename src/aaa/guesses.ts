@@ -16,6 +16,8 @@ const MOST_ENTRIES = 8_192
 
 type Entry = { readonly failures: number; readonly at: Instant; readonly free: Instant }
 
+export type GuessesRecord = { readonly entries: ReadonlyMap<string, Entry>; readonly known: ReadonlySet<string> }
+
 export class Guesses {
   readonly #entries: Map<string, Entry> = new Map()
   readonly #known: Set<string> = new Set()
@@ -42,6 +44,16 @@ export class Guesses {
     this.#known.add(pair)
     this.#entries.delete(pair)
     if (this.#known.size > MOST_ENTRIES) this.#known.delete(this.#known.values().next().value!)
+  }
+
+  /** Plain data, and the way back. */
+  record(): GuessesRecord {
+    return { entries: this.#entries, known: this.#known }
+  }
+
+  restore({ entries, known }: GuessesRecord): void {
+    for (const [key, entry] of entries) this.#entries.set(key, entry)
+    for (const pair of known) this.#known.add(pair)
   }
 
   get size(): number {

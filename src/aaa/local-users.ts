@@ -16,7 +16,7 @@ import { hash } from '../crypto/hash.ts'
 import { printable } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
 import { Secret } from '../wire/secret.ts'
-import { Guesses } from './guesses.ts'
+import { Guesses, type GuessesRecord } from './guesses.ts'
 import { minutesAllowed, type User } from './user.ts'
 
 /** What surrounds an attempt. `source`: where it comes from, the peer's outer address. */
@@ -47,6 +47,7 @@ const NOBODY: User = {
 
 export class LocalUsers {
   readonly #guesses = new Guesses()
+  #changed = false
   #users: ReadonlyMap<string, User>
   /** Names as they stand in the configuration, by their lower-case form: looked up, so that an unknown user is answered as soon as a known one. */
   #spellings: ReadonlyMap<string, string>
@@ -60,6 +61,17 @@ export class LocalUsers {
   change(users: readonly User[]): void {
     this.#users = byName(users)
     this.#spellings = bySpelling(users)
+  }
+
+  /** What is known of guesses, as plain data, if that changed since the last call. */
+  changed(): GuessesRecord | undefined {
+    if (!this.#changed) return undefined
+    this.#changed = false
+    return this.#guesses.record()
+  }
+
+  restore(record: GuessesRecord): void {
+    this.#guesses.restore(record)
   }
 
   /** Counters of guesses that are kept. */
@@ -77,6 +89,7 @@ export class LocalUsers {
     }
     const check = checked(user ?? NOBODY, attempt)
     const verdict = user ? judged(user, attempt, check, at.minuteOfWeek) : this.#unknown(attempt)
+    this.#changed = true
     if (user && check.is === 'right') this.#guesses.succeeded(name, at.source)
     else if (check.is === 'wrong' || !user) this.#guesses.failed(name, at.source, at.now, delayMs)
     return { verdict, delayMs }

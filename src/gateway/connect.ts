@@ -7,6 +7,7 @@ import type { AuthVerdict } from '../auth/contract.ts'
 import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { AuthKind, NetworkGrant, PppPolicy } from '../ppp/contract.ts'
+import type { Records } from '../wire/durable.ts'
 import type { Secret } from '../wire/secret.ts'
 import { type Cores, cores as realCores } from './cores.ts'
 import { Endpoint } from './endpoint.ts'
@@ -246,6 +247,17 @@ class Client implements EndpointOwner {
 
   failed(_request: number, reason: string): void {
     this.#over(reason)
+  }
+
+  // A client is not resumed: who started it starts it again.
+  keeps(): undefined {}
+
+  resumed(): boolean {
+    return false
+  }
+
+  changes(): Records {
+    return new Map()
   }
 
   pppPolicy(): PppPolicy {

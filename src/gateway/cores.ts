@@ -2,17 +2,23 @@
 
 import type { Network } from '../config/configuration.ts'
 import { answerInform } from '../dhcp/inform.ts'
-import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus } from '../ike/contract.ts'
+import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer } from '../ike/contract.ts'
 import { IkeCore } from '../ike/core.ts'
-import type { L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus } from '../l2tp/contract.ts'
+import type { L2tpEffect, L2tpInput, L2tpPolicy, L2tpTunnelStatus, StandingCall } from '../l2tp/contract.ts'
 import { L2tpCore } from '../l2tp/core.ts'
 import type { PppEffect, PppInput, PppLinkStatus, PppPolicy } from '../ppp/contract.ts'
-import { PppLink } from '../ppp/link.ts'
-import type { Machine } from '../wire/machine.ts'
+import { type LinkRecord, PppLink } from '../ppp/link.ts'
+import type { Durable, Records } from '../wire/durable.ts'
+import type { Instant, Machine } from '../wire/machine.ts'
 
-export type IkeMachine = Machine<IkeInput, IkeEffect> & { status(): readonly IkeSaStatus[] }
-export type L2tpMachine = Machine<L2tpInput, L2tpEffect> & { status(): readonly L2tpTunnelStatus[] }
-export type PppMachine = Machine<PppInput, PppEffect> & { status(): PppLinkStatus }
+export type IkeMachine = Machine<IkeInput, IkeEffect> &
+  Durable & { status(): readonly IkeSaStatus[]; standing(): readonly StandingPeer[] }
+export type L2tpMachine = Machine<L2tpInput, L2tpEffect> &
+  Durable & { status(): readonly L2tpTunnelStatus[]; standing(): readonly StandingCall[] }
+export type PppMachine = Machine<PppInput, PppEffect> & { status(): PppLinkStatus; record(): LinkRecord | undefined }
+
+/** What an earlier machine wrote down, and the moment from which another goes on. */
+export type Former = { readonly records: Records; readonly now: Instant }
 
 /** What a DHCPINFORM is answered with. */
 export type InformSettings = {
@@ -25,16 +31,16 @@ export type InformSettings = {
 }
 
 export type Cores = {
-  ike(policy: IkePolicy): IkeMachine
-  l2tp(policy: L2tpPolicy): L2tpMachine
-  ppp(policy: PppPolicy): PppMachine
+  ike(policy: IkePolicy, former?: Former): IkeMachine
+  l2tp(policy: L2tpPolicy, former?: Former): L2tpMachine
+  ppp(policy: PppPolicy, former?: { readonly record: LinkRecord; readonly now: Instant }): PppMachine
   /** The answer to an IPv4 packet that holds a DHCPINFORM, as another one; undefined where none is due. */
   inform(packet: Uint8Array, settings: InformSettings): Uint8Array | undefined
 }
 
 export const cores: Cores = {
-  ike: (policy) => new IkeCore(policy),
-  l2tp: (policy) => new L2tpCore(policy),
-  ppp: (policy) => new PppLink(policy),
+  ike: (policy, former) => new IkeCore(policy, former),
+  l2tp: (policy, former) => new L2tpCore(policy, former),
+  ppp: (policy, former) => (former ? PppLink.restored(policy, former.record, former.now) : new PppLink(policy)),
   inform: answerInform,
 }

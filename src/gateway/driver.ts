@@ -14,6 +14,8 @@ export type Unit<Input, Effect> = {
   /** The input that a due deadline stands for. */
   readonly tick: Input
   execute(effect: Effect): void
+  /** It took an input, and its effects are executed. */
+  handled?(input: Input): void
   /** Handling `input`, or executing what came of it, threw: drop only what it was about. */
   broken(input: Input): void
 }
@@ -40,15 +42,23 @@ const faultDoublings = 6
 export class Driver {
   readonly #platform: DriverPlatform
   readonly #onBug: (bug: Bug) => void
+  readonly #settled: () => void
   readonly #deadlines = new Deadlines<Taken>()
   #queue: { taken: Taken; input: unknown; last: boolean }[] = []
   #draining = false
   #closed = false
   #timer: { readonly at: Instant; readonly cancel: () => void } | undefined
 
-  constructor(platform: DriverPlatform, onBug: (bug: Bug) => void) {
+  /** `settled`: the queue is empty, whatever was in it. */
+  constructor(platform: DriverPlatform, onBug: (bug: Bug) => void, settled: () => void = () => {}) {
     this.#platform = platform
     this.#onBug = onBug
+    this.#settled = settled
+  }
+
+  /** Machines are at work: what is done now is part of a turn that ends with `settled`. */
+  get busy(): boolean {
+    return this.#draining
   }
 
   /** How many machines have a deadline. */
@@ -131,6 +141,7 @@ export class Driver {
     }
     this.#queue = []
     this.#draining = false
+    this.guard('driver', this.#settled)
     this.#arm()
   }
 
@@ -146,6 +157,7 @@ export class Driver {
       for (const effect of taken.unit.machine.handle(input, { now, random })) {
         taken.unit.execute(effect)
       }
+      taken.unit.handled?.(input)
       taken.faults = 0
     } catch (error) {
       taken.faults++

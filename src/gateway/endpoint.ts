@@ -157,11 +157,11 @@ export class Endpoint {
     }
     for (const { id, proposal, natted } of this.#ike.status())
       if (proposal !== undefined) this.#sas.set(id, { proposal, weak: weakIke(proposal), natted })
-    const fresh = this.#l2tp.standing().flatMap((call) => this.#resumeCall(call, records) ?? [])
+    const next = this.#l2tp.standing().map((call) => this.#resumeCall(call, records))
     const peers = this.#ike.standing().map((peer) => this.#adoptPeer(peer))
-    const calls = [...this.#calls.values()].map((call) => this.#adoptCall(call))
+    const calls = this.#l2tp.standing().map((call) => this.#adoptCall(call))
     await Promise.all([...peers, ...calls])
-    for (const call of fresh) call.seat.send({ on: 'up' })
+    for (const go of next) go()
     const tunnels = new Set(this.#l2tp.status().map(({ peer }) => peer))
     for (const id of this.#peers.keys()) if (!tunnels.has(id)) this.#idle(id)
     for (const id of tunnels) if (!this.#peers.has(id)) this.#l2tpSeat.send({ on: 'peerGone', peer: id })
@@ -181,10 +181,9 @@ export class Endpoint {
     if (reason !== undefined) this.#ikeSeat.send({ on: 'disconnect', peer, reason: `lost in the restart: ${reason}` })
   }
 
-  async #adoptCall(call: Call): Promise<void> {
-    const standing = this.#l2tp.standing().find(({ call: id }) => id === call.id)
-    if (!standing) return
-    const { peer, local, remote, sequencing } = standing
+  async #adoptCall({ call: id, peer, local, remote, sequencing }: StandingCall): Promise<void> {
+    const call = this.#calls.get(id)
+    if (!call) return
     const failure = await this.#adopt(
       [
         { do: 'addSession', session: call.id, peer, local, remote, sequencing },
@@ -199,18 +198,18 @@ export class Endpoint {
     return new Promise((resolve) => this.#changes.apply(changes, what, resolve))
   }
 
-  /** Undefined: it does not go on. Otherwise the call, if its link has to be negotiated anew. */
-  #resumeCall(standing: StandingCall, records: Records): Call | undefined {
+  /** Seats the call. Returns what is to be done once the fast path has it: nothing, negotiate its link anew, or end it. */
+  #resumeCall(standing: StandingCall, records: Records): () => void {
     const peer = this.#peers.get(standing.peer)
-    if (!peer) return undefined
+    if (!peer) return () => {}
     const record = records.get(`call/${standing.call}`) as CallRecord | undefined
     const policy = this.#owner.pppPolicy(peer)
     const former = record?.link && { record: record.link, now: this.#platform.clock.now() }
     const call = this.#seatCall(standing, peer, this.#cores.ppp(policy, former))
     call.configured = record?.configured
-    if (record && !record.leaving && this.#owner.resumed(call, record.kept)) return former ? undefined : call
-    this.#finish(call, { why: 'it was ending when the gateway was restarted', byPeer: false })
-    return undefined
+    if (!record || record.leaving || !this.#owner.resumed(call, record.kept))
+      return () => this.#finish(call, { why: 'it was ending when the gateway was restarted', byPeer: false })
+    return former ? () => {} : () => call.seat.send({ on: 'up' })
   }
 
   get calls(): ReadonlyMap<CallId, Call> {

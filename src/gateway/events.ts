@@ -10,6 +10,8 @@ export type OwnEvent =
       readonly description: string
       readonly listening: string
     }
+  /** After a restart: what goes on as if nothing had been. */
+  | { readonly event: 'gateway.resumed'; readonly sessions: number; readonly peers: number }
   | { readonly event: 'gateway.stopping'; readonly sessions: number }
   | { readonly event: 'gateway.stopped' }
   /** `ended`: sessions that the change touched; `later`: what takes a restart. */

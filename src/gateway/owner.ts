@@ -2,9 +2,10 @@
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { ClientKind, PeerGoneReason, PeerId } from '../ike/contract.ts'
 import type { CallId } from '../l2tp/contract.ts'
-import type { SessionCounters } from '../platform/fast-path.ts'
+import type { Change, SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppEffect, PppInput, PppPolicy } from '../ppp/contract.ts'
 import type { Path } from '../wire/address.ts'
+import type { Records } from '../wire/durable.ts'
 import type { PppMachine } from './cores.ts'
 import type { Seat } from './driver.ts'
 
@@ -30,6 +31,8 @@ export type Call = {
   readonly hostName: string
   readonly seat: Seat<PppInput>
   readonly link: PppMachine
+  /** What the fast path was told last. */
+  configured: (Change & { readonly do: 'configureSession' }) | undefined
   /** PPP said that nobody is there any more. */
   silent: boolean
   ended: boolean
@@ -57,4 +60,10 @@ export interface EndpointOwner {
   /** An attempt came to nothing, another begins: what to say should time run out. */
   retrying(request: number, reason: string): void
   failed(request: number, reason: string): void
+  /** What is to be written down of a call, as plain data; undefined where a restarted owner would have nothing to go on with. */
+  keeps(call: Call): unknown
+  /** A call that an earlier process had, with what was kept of it. False: it is not to go on. */
+  resumed(call: Call, kept: unknown): boolean
+  /** Records of the owner's own beside those of calls; see Durable. */
+  changes(): Records
 }

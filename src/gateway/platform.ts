@@ -2,6 +2,7 @@
 import type { Work, WorkResult } from '../ike/contract.ts'
 import type { Clock, Timers } from '../platform/clock.ts'
 import type { FastPath, FastPathOptions } from '../platform/fast-path.ts'
+import type { Journal } from '../platform/journal.ts'
 import type { Log } from '../platform/log.ts'
 import type { Network } from '../platform/network.ts'
 import type { Random } from '../wire/machine.ts'
@@ -19,6 +20,8 @@ export type Platform = {
   /** Fails with an Error whose message says what to do: a busy port, no /dev/net/tun, a missing capability. */
   readonly openFastPath: (options: FastPathOptions) => Promise<FastPath>
   readonly network: Network
+  /** Where what is known is written down, and what a former process wrote; undefined: a crash ends every session. */
+  readonly journal?: Journal | undefined
   /** Forwards questions that come to the address, UDP and TCP port 53, to the machine's own resolvers. Undefined: no DNS here. */
   readonly forwardDns: ((address: string) => Promise<DnsForwarding>) | undefined
 }

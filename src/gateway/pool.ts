@@ -59,6 +59,15 @@ export class AddressPool {
     return ipv4FromNumber(address)
   }
 
+  /** An address that a user had before a restart. False: somebody has it, or it is not his any more. */
+  hold(user: string, address: string): boolean {
+    const value = ipv4Number(address)
+    if (value === undefined || this.#held.has(value) || !this.#fits(value, user)) return false
+    this.#held.set(value, user)
+    if (!this.#plan.fixed.has(user)) this.#remember(user, value)
+    return true
+  }
+
   release(address: string, now: Instant): void {
     const value = ipv4Number(address)
     if (value === undefined || !this.#held.delete(value)) return

@@ -89,13 +89,15 @@ export function render(event: GatewayEvent, origin: Origin): Rendered {
 
 type Own = Extract<
   GatewayEvent,
-  { readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network'}.${string}` }
+  { readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network' | 'clock'}.${string}` }
 >
 
 function renderOwn(event: Own, who: string): Rendered {
   switch (event.event) {
     case 'gateway.ready':
       return info(`clients are accepted at ${event.listening}; data plane ${event.dataplane}: ${event.description}`)
+    case 'gateway.resumed':
+      return info(`resumed ${count(event.sessions, 'session')} of ${count(event.peers, 'peer')}`)
     case 'gateway.stopping':
       return info(`saying goodbye to ${count(event.sessions, 'session')}`)
     case 'gateway.stopped':

@@ -5,6 +5,7 @@ import type { CallId } from '../l2tp/contract.ts'
 import type { SessionCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant } from '../ppp/contract.ts'
 import { printable } from '../wire/codec.ts'
+import type { Instant } from '../wire/machine.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { Call, CallEnd, Network } from './owner.ts'
@@ -12,6 +13,15 @@ import type { Platform } from './platform.ts'
 import { dnsOf, poolPlanOf, userOf } from './policies.ts'
 import { AddressPool } from './pool.ts'
 import { UserSession } from './session.ts'
+
+export type SessionRecord = {
+  readonly user: string
+  readonly address: string
+  readonly startedAt: Instant
+  readonly opened: boolean
+  /** Milliseconds since 1970. */
+  readonly since: number
+}
 
 export class Sessions {
   readonly pool: AddressPool
@@ -33,6 +43,24 @@ export class Sessions {
   /** Sessions whose packets pass. */
   get all(): UserSession[] {
     return [...this.#byCall.values()].filter((session) => session.opened)
+  }
+
+  /** What a restarted gateway goes on with. */
+  record(call: Call): SessionRecord | undefined {
+    const session = this.#byCall.get(call.id)
+    if (!session || session.leaving !== undefined) return undefined
+    const { user, address, startedAt, opened } = session
+    return { user, address, startedAt, opened, since: session.since.getTime() }
+  }
+
+  /** A session that an earlier process had. False: the configuration has no place for it any more. */
+  resumed(call: Call, { user, address, startedAt, opened, since }: SessionRecord): boolean {
+    if (!userOf(this.#configuration, user)?.enabled || !this.pool.hold(user, address)) return false
+    const session = new UserSession(call, user, address, startedAt, new Date(since))
+    session.opened = opened
+    this.#add(session)
+    if (opened && this.#configuration.remoteAccess.forwarding === 'proxy-arp') this.#proxy(address, true)
+    return true
   }
 
   of(call: Call): UserSession | undefined {

@@ -152,6 +152,11 @@ export type FastPathOptions = {
   readonly workers: number | undefined
   /** 'ipsec-mb' | 'openssl'; undefined: the best that is there. 'do-nothing' encrypts nothing: for `bench` only, as the limit of the rest. */
   readonly engine: string | undefined
+  /**
+   * Kernel only: what a former process left is kept. The same changes are applied again, without keys, and find what is there under the same ids; what is
+   * not found is a refusal (`nothing-to-adopt`). `forgetTheRest` ends it.
+   */
+  readonly resume?: boolean
 }
 
 export interface FastPath {
@@ -171,6 +176,8 @@ export interface FastPath {
   sendControl(peer: PeerId, localPort: number, remotePort: number, octets: Uint8Array): void
   /** A PPP frame on a session; LCP always with FF 03 and an uncompressed protocol. */
   sendPpp(session: SessionId, protocol: number, payload: Uint8Array): void
+  /** After `resume`: takes away what nobody has claimed. */
+  forgetTheRest?(): void
   /** Changed counters since the last call; cheap for idle sessions. */
   activity(): Activity
   /** Counters of the whole path by name (drops by cause, rings full, …), for `status` and metrics. */

@@ -137,6 +137,8 @@ export class FakeNetwork implements Behind {
     return []
   }
 
+  async keep(): Promise<void> {}
+
   async serve(plan: GatewayPlan): Promise<readonly string[]> {
     this.plan = plan
     return []
