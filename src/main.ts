@@ -14,6 +14,8 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
                                                                the client side; see: gatehouse connect --help
   gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
+  gatehouse console [--config FILE] [--state DIR] [--tty DEVICE] [--baud SPEED]
+                                                               the device's command line, here or on a serial line
   gatehouse bench [engines|throughput] [--json]                measures on this machine
   gatehouse image build|flash --board NAME                     firmware for a board, and its way onto a device
 `
@@ -29,6 +31,7 @@ const commands: Record<string, () => Promise<Command>> = {
   disconnect: () => import('./cli/disconnect.ts'),
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
+  console: () => import('./cli/console.ts'),
   image: () => import('./cli/image.ts'),
   system: () => import('./cli/system.ts'),
 }

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { typable } from '../control/typable.ts'
 import type { Progress, Result } from './bench.ts'
-import { typable } from './first-configuration.ts'
 import { runHere, ScratchNamespace } from './scratch-namespace.ts'
 
 const gatehouse = fileURLToPath(new URL('../../gatehouse', import.meta.url))

@@ -1,16 +1,6 @@
 // The first configuration of a fresh machine: a strong random pre-shared key and one user, in a file that only its owner reads.
-import { randomInt } from 'node:crypto'
 import { closeSync, existsSync, openSync, renameSync, writeSync } from 'node:fs'
-
-/** Letters and digits that nobody confuses when typing them from a screen. */
-const letters = 'abcdefghijkmnpqrstuvwxyz23456789'
-
-/** Groups of four letters: five bits a letter. */
-export function typable(groups: number): string {
-  return Array.from({ length: groups }, () =>
-    Array.from({ length: 4 }, () => letters[randomInt(letters.length)]).join(''),
-  ).join('-')
-}
+import { typable } from '../control/typable.ts'
 
 /** Writes a configuration unless the file is there; true where it was written. */
 export function writeFirstConfiguration(file: string): boolean {

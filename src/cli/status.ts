@@ -1,5 +1,6 @@
 // `gatehouse status`: what is up, as tables or as JSON. Exit 3 if nothing runs.
 import process from 'node:process'
+import { type Column, octets, table } from '../console/table.ts'
 import { ControlError, openControl } from '../control/client.ts'
 import type { IkeSaRow, SessionRow, Status } from '../control/protocol.ts'
 import { command, parse, stateFolder } from './arguments.ts'
@@ -43,8 +44,6 @@ export function render(status: Status): string {
   ].join('\n')
 }
 
-type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
-
 const sessionColumns: readonly Column<SessionRow>[] = [
   ['USER', (row) => row.user],
   ['ADDRESS', (row) => row.address],
@@ -65,22 +64,3 @@ const saColumns: readonly Column<IkeSaRow>[] = [
   ['EXPIRES', (row) => row.expires ?? ''],
   ['ESP', (row) => row.esp.map((pair) => `${pair.inboundSpi}/${pair.outboundSpi} ${pair.state}`).join(', ')],
 ]
-
-function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  const cells = [columns.map(([heading]) => heading), ...rows.map((row) => columns.map(([, cell]) => cell(row)))]
-  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)))
-  return cells
-    .map((line) =>
-      line
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
-}
-
-function octets(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = count < 1000 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1)
-  return `${(count / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
-}

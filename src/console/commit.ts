@@ -1,0 +1,170 @@
+// From a candidate to the configuration in use, and back again by itself where nobody confirms it.
+//
+//  1. the candidate is validated; nothing is touched where it is faulty
+//  2. a record is written: what to go back to (archive.ts, `pending.json`)
+//  3. a guard is started where the commit waits for confirmation: a process that outlives the console
+//  4. the file is replaced, as a whole
+//  5. `gatehouse system apply`, then the gateway reads it; where one refuses, everything goes back
+//  6. the revision is kept; the record goes, or stays until `confirm`
+//
+// Whoever finds a record that is due rolls back: the guard at its deadline, a console that starts, and the boot, which is always after the deadline.
+// Deadlines are in monotonic time: a clock that NTP sets from 1970 to today confirms and rolls back nothing.
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Configuration, Fault } from '../config/configuration.ts'
+import { parseConfiguration } from '../config/parse.ts'
+import type { Archive, Pending } from './archive.ts'
+import type { Device } from './device.ts'
+
+/** A commit that did not happen; the message says why, and that the old configuration is in use. */
+export class CommitError extends Error {}
+
+/** Milliseconds that taking a configuration into use may last before whoever finds its record counts it as dead. */
+const applyMs = 120_000
+/** `commit confirmed` without a number, as on other routers. */
+export const defaultMinutes = 10
+export const mostMinutes = 1440
+
+export type CommitRequest = {
+  readonly text: string
+  readonly who: string
+  readonly comment: string
+  /** Minutes until it goes back by itself; undefined: it stays. */
+  readonly minutes: number | undefined
+}
+
+export type Judgement =
+  | { readonly is: 'valid'; readonly configuration: Configuration; readonly warnings: readonly Fault[] }
+  | { readonly is: 'faulty'; readonly faults: readonly Fault[] }
+
+/** Judges a text as the gateway would; secrets in files are looked for beside the configuration. */
+export function judge(text: string, device: Device): Judgement {
+  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(device.config), path), 'utf8'))
+}
+
+export function showFault({ severity, line, column, where, message }: Fault): string {
+  return `line ${line}, column ${column}: ${severity === 'warning' ? 'warning: ' : ''}${where === '' ? '' : `${where}: `}${message}`
+}
+
+/** Takes a configuration into use; what it returns are sentences for the user. Throws a CommitError. */
+export async function commit(device: Device, archive: Archive, request: CommitRequest): Promise<readonly string[]> {
+  const judgement = judge(request.text, device)
+  if (judgement.is === 'faulty')
+    throw new CommitError(`nothing is changed: ${judgement.faults.map(showFault).join('; ')}`)
+  if (archive.claimed()) await rollBack(device, archive, 'a roll-back was interrupted')
+  const waiting = archive.pending()
+  if (waiting && request.minutes === undefined)
+    throw new CommitError('a commit waits for its confirmation: "confirm" keeps it, "commit cancel" goes back at once')
+  const before = archive.current()
+  // Over a commit that waits, going back means back to before that one.
+  const previous = waiting ? waiting.previous : (before ?? null)
+  if (before !== undefined && !waiting) keep(device, archive, before, 'found', 'as it was found')
+  const record = {
+    id: randomUUID(),
+    stage: 'applying',
+    previous,
+    boot: device.bootId(),
+    deadline: device.monotonicMs() + (request.minutes === undefined ? applyMs : request.minutes * 60_000),
+    process: process.pid,
+    who: request.who,
+  } as const satisfies Pending
+  archive.setPending(record)
+  try {
+    if (request.minutes !== undefined) await device.startGuard()
+    archive.replace(request.text)
+    const said = await take(device, judgement.configuration.system !== undefined || hasSystem(previous))
+    keep(device, archive, request.text, request.who, request.comment)
+    if (request.minutes === undefined) archive.finish()
+    else archive.setPending({ ...record, stage: 'confirmation' })
+    return [...said, ...judgement.warnings.map(showFault)]
+  } catch (error) {
+    const why = (error as Error).message
+    const back = await rollBack(device, archive, 'the commit failed')
+    throw new CommitError(`${why}; ${back ?? 'it was rolled back meanwhile'}`)
+  }
+}
+
+function hasSystem(text: string | null): boolean {
+  return text !== null && /^system\s*:/m.test(text)
+}
+
+function keep(device: Device, archive: Archive, text: string, who: string, comment: string): void {
+  archive.record(text, { at: device.now().toISOString(), who, comment })
+}
+
+async function take(device: Device, system: boolean): Promise<readonly string[]> {
+  if (system) await device.applySystem()
+  return [await device.reload()]
+}
+
+/** Goes back to what the record holds. A sentence says how it went; undefined where there is no record any more. */
+export async function rollBack(device: Device, archive: Archive, why: string): Promise<string | undefined> {
+  const record = archive.claim()
+  if (!record) return undefined
+  restore(device, archive, record, why)
+  let said =
+    record.previous === null ? 'there is no configuration, as before' : 'the earlier configuration is in use again'
+  try {
+    if (record.previous !== null) await take(device, hasSystem(record.previous))
+  } catch (error) {
+    said = `the earlier configuration is back in its file, but: ${(error as Error).message}`
+  }
+  archive.release()
+  device.log(`commit rolled back (${why}): ${said}`)
+  return said
+}
+
+function restore(device: Device, archive: Archive, { previous, who }: Pending, why: string): void {
+  archive.replace(previous ?? undefined)
+  if (previous !== null) keep(device, archive, previous, who, `rolled back: ${why}`)
+}
+
+/** At boot, before anything reads the configuration: a commit that isn't finished goes back. A sentence where that happened. */
+export function rollBackAtBoot(device: Device, archive: Archive): string | undefined {
+  const found = archive.claimed() ?? archive.pending()
+  if (!found || (archive.claimed() === undefined && found.boot === device.bootId())) return undefined
+  const record = archive.claim()!
+  restore(device, archive, record, 'the board was started again before it was confirmed')
+  archive.release()
+  const said = 'a commit that was not confirmed is rolled back, since the board was started again'
+  device.log(said)
+  return said
+}
+
+/** Whether the record is due: its time is over, the board was started again, or who applied it is dead. */
+export function isDue({ stage, boot, deadline, process: pid }: Pending, device: Device): boolean {
+  if (boot !== device.bootId() || device.monotonicMs() >= deadline) return true
+  return stage === 'applying' && !device.lives(pid)
+}
+
+/** What a starting console does with a record: rolls back what is due, sees to a guard for what isn't. */
+export async function resume(device: Device, archive: Archive): Promise<string | undefined> {
+  if (archive.claimed()) return rollBack(device, archive, 'a roll-back was interrupted')
+  const pending = archive.pending()
+  if (!pending) return undefined
+  if (isDue(pending, device)) return rollBack(device, archive, 'it was not confirmed in time')
+  if (pending.stage === 'confirmation') await device.startGuard()
+  return undefined
+}
+
+/** Milliseconds between two looks of the guard: also what a confirmation that crosses it may be late. */
+const guardMs = 1000
+
+/** The guard: waits until the commit is finished or due, and rolls it back then. Resolves to what it did. */
+export async function guard(device: Device, archive: Archive, sleep: (ms: number) => Promise<void>): Promise<string> {
+  for (;;) {
+    const pending = archive.pending()
+    if (!pending) return 'the commit was confirmed'
+    if (isDue(pending, device))
+      return (await rollBack(device, archive, 'it was not confirmed in time')) ?? 'done by another'
+    await sleep(Math.min(Math.max(pending.deadline - device.monotonicMs(), 1), guardMs))
+  }
+}
+
+/** Keeps a commit that waits. Throws a CommitError where none does. */
+export function confirm(archive: Archive): void {
+  const pending = archive.pending()
+  if (pending?.stage !== 'confirmation' || !archive.finish())
+    throw new CommitError('no commit waits for a confirmation; one that waited too long is rolled back')
+}
