@@ -52,21 +52,10 @@ export class Apt {
   }
 
   async #fetchAll(names: readonly string[]): Promise<readonly string[]> {
-    // The same question twice: once for the names of the files, once for the octets.
-    const uris = (await this.#run('install', '--print-uris', '-y', ...names)).stdout
-    const files = [...uris.matchAll(/^'[^']+' (\S+\.deb) /gm)].map(([, file]) => join(this.#archives, file!))
-    if (files.length > 0 && files.some((file) => !existsSync(file)))
-      await this.#run('install', '--download-only', '-y', ...names)
-    const held = files.length > 0 ? files : this.#archived(await this.#simulated(names))
-    return held
-  }
-
-  /** apt prints no address for what it has already; the simulation names it. */
-  async #simulated(names: readonly string[]): Promise<readonly string[]> {
-    const text = (await this.#run('install', '--simulate', '-y', ...names)).stdout
-    return [...text.matchAll(/^Inst (\S+) \((\S+) /gm)].map(
-      ([, name, version]) => `${name}_${version!.replace(':', '%3a')}_`,
-    )
+    await this.#run('install', '--download-only', '-y', ...names)
+    const plan = (await this.#run('install', '--simulate', '-y', ...names)).stdout
+    const installs = [...plan.matchAll(/^Inst (\S+) \((\S+) /gm)]
+    return this.#archived(installs.map(([, name, version]) => `${name}_${version!.replace(':', '%3a')}_`))
   }
 
   #archived(prefixes: readonly string[]): readonly string[] {

@@ -184,7 +184,7 @@ function layFacts(root: string, { board, sources, authority, development }: Root
       )
   }
   const { device, baud } = board.console
-  const drop = `[Unit]\nAfter=dev-${device}.device\n\n[Service]\nTTYPath=/dev/${device}\nEnvironment=GATEHOUSE_BAUD=${baud}`
+  const drop = `[Unit]\nAfter=dev-${device}.device\n\n[Service]\nEnvironment=GATEHOUSE_TTY=/dev/${device} GATEHOUSE_BAUD=${baud} TERM=vt100`
   write(root, 'etc/systemd/system/gatehouse-console.service.d/board.conf', drop)
 }
 
