@@ -1,0 +1,67 @@
+// From whatever prompt was found to a console that talks to machines: log-in, the first-boot wizard's word `provision`, `terminal machine`.
+import { type ConsoleState, consoleState } from './console-state.ts'
+import { type Dialogue, lastWords } from './dialogue.ts'
+import type { Prompt } from './find-prompt.ts'
+import { ask, Lost } from './machine-terminal.ts'
+
+/** The board said no, for good; `message` says what would be right. */
+export class Refused extends Error {}
+
+export type Account = {
+  readonly user: string
+  /** Tried in order: the board's present password, and the one that the site file gives it. */
+  readonly passwords: readonly string[]
+}
+
+/** A board slows guesses down to one a minute; its answer may take that long. */
+const judgedMs = 75_000
+const promptMs = 10_000
+
+/** Ends at a prompt, in machine mode. Throws Refused where no password is right, Lost where the board falls silent. */
+export async function logIn(dialogue: Dialogue, found: Prompt, account: Account): Promise<void> {
+  let state: ConsoleState = found
+  // Each password twice: noise may have changed what was typed.
+  for (const password of [...account.passwords, ...account.passwords]) {
+    if (state.is !== 'login') break
+    state = await tryPassword(dialogue, account.user, password)
+  }
+  if (state.is === 'login') throw new Refused(loginAdvice(account))
+  if (state.is === 'question') state = await leaveWizard(dialogue)
+  if (state.is !== 'operational' && state.is !== 'configure')
+    throw new Lost(`no prompt after the log-in: ${lastWords(dialogue.text)}`)
+  const answer = await ask(dialogue, 'terminal machine')
+  if (answer.is === 'error')
+    throw new Refused(
+      `the console does not know "terminal machine" (${answer.text}): is this a Gatehouse board, and of this version?`,
+    )
+}
+
+async function tryPassword(dialogue: Dialogue, user: string, password: string): Promise<ConsoleState> {
+  dialogue.forget()
+  await dialogue.say(`${user}\r`)
+  const asked = await until(dialogue, (state) => state.is === 'password', promptMs)
+  if (asked.is !== 'password') return asked
+  dialogue.forget()
+  await dialogue.say(`${Buffer.from(password, 'utf8').toString('latin1')}\r`)
+  return until(dialogue, (state) => ['login', 'operational', 'configure', 'question'].includes(state.is), judgedMs)
+}
+
+/** A factory-fresh board asks its first question; the word `provision` in place of an answer makes it a machine's partner. */
+async function leaveWizard(dialogue: Dialogue): Promise<ConsoleState> {
+  dialogue.forget()
+  await dialogue.say('provision\r')
+  return until(dialogue, (state) => state.is === 'operational' || state.is === 'configure', promptMs)
+}
+
+/** The state once `wanted` says so and the board pauses; what there is after `ms` otherwise. */
+async function until(dialogue: Dialogue, wanted: (state: ConsoleState) => boolean, ms: number): Promise<ConsoleState> {
+  await dialogue.until((text) => (wanted(consoleState(text)) ? true : undefined), ms)
+  await dialogue.quiet(100, 1_000)
+  return consoleState(dialogue.text)
+}
+
+function loginAdvice({ user, passwords }: Account): string {
+  return passwords.length === 0
+    ? `the board asks for a log-in: --password-file FILE gives ${user}'s password (a factory-fresh board needs none)`
+    : `the board refuses ${passwords.length > 1 ? 'every password' : 'the password'} of ${JSON.stringify(user)}: check --user and --password-file`
+}
