@@ -33,6 +33,7 @@ const suites = [
   { name: 'types', counts: 'check', command: [bin('tsc'), '--noEmit'] },
   { name: 'native', counts: 'closing line', command: [process.execPath, `${root}/scripts/test-native.js`] },
   { name: 'unit', counts: 'vitest', command: vitest() },
+  { name: 'system', counts: 'vitest', reporter: 'verbose', command: vitest('test/system/vitest.config.ts') },
   { name: 'interop', counts: 'vitest', reporter: 'verbose', command: vitest('test/interop/vitest.config.ts') },
 ]
 
