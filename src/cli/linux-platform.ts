@@ -2,13 +2,16 @@
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
+import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
+import { openKernel } from '../platform/kernel.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
 import type { Store } from '../platform/store.ts'
 import { openUserland } from '../platform/userland.ts'
 import { UsageError } from './arguments.ts'
+import { chooseDataplane, type DataplaneWish } from './choose-dataplane.ts'
 import { adviceFor } from './open-advice.ts'
 
 /** The log on stderr in the form that `--log` asks for. */
@@ -19,8 +22,15 @@ export function logTo(form: string | undefined): Log {
   throw new UsageError(`--log ${form}: text or json is right`)
 }
 
-/** The machine; `store` keeps the journal by which a killed daemon's traces are removed. */
-export function linuxPlatform(log: Log, store: Store | undefined): Platform {
+const noProbe = {
+  usable: false,
+  why: 'this build of the native module has no kernel data plane',
+  ciphers: [],
+  missing: [],
+}
+
+/** The machine; `store` keeps the journal by which a killed daemon's traces are removed. Without a wish (a client) the plane is userland. */
+export function linuxPlatform(log: Log, store: Store | undefined, wish?: DataplaneWish): Platform {
   return {
     clock: systemClock,
     timers: systemTimers,
@@ -29,7 +39,9 @@ export function linuxPlatform(log: Log, store: Store | undefined): Platform {
     work: runWork,
     openFastPath: async (options) => {
       try {
-        return openUserland(options)
+        if (wish === undefined) return openUserland(options)
+        const { plane, why } = chooseDataplane(wish, () => loadNative().probeKernel?.() ?? noProbe)
+        return plane === 'kernel' ? openKernel({ ...options, why }) : openUserland({ ...options, why })
       } catch (error) {
         throw new Error(adviceFor(error as Error), { cause: error })
       }

@@ -11,6 +11,7 @@ import { startWatcher } from '../platform/linux/watcher.ts'
 import type { Log } from '../platform/log.ts'
 import { openStore } from '../platform/store.ts'
 import { command, parse, stateFolder, UsageError } from './arguments.ts'
+import type { DataplaneWish } from './choose-dataplane.ts'
 import { linuxPlatform, logTo } from './linux-platform.ts'
 import { loadConfiguration, permissionWarning, showFault } from './load.ts'
 
@@ -69,7 +70,7 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   const watching = watcher ? startWatcher(store) : undefined
   let gateway: Gateway | undefined
   try {
-    const running = await createGateway(linuxPlatform(log, store), configuration)
+    const running = await createGateway(linuxPlatform(log, store, wishOf(configuration)), configuration)
     gateway = running
     const reload = async () => {
       manager.reloading(systemClock.now())
@@ -100,6 +101,10 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
     watching?.close()
     store.unlock()
   }
+}
+
+function wishOf({ dataplane, remoteAccess }: Configuration): DataplaneWish {
+  return { dataplane, esp: remoteAccess.esp }
 }
 
 /** Reads the configuration again. A faulty one is said in the log and by the rejection; the running one stays. */

@@ -113,7 +113,8 @@ export type SystemEntry = {
 
 export type Configuration = {
   readonly hostname: string
-  readonly dataplane: 'auto' | 'userland'
+  /** `auto`: the kernel's where it can carry all that is allowed, found by trying. */
+  readonly dataplane: 'auto' | 'userland' | 'kernel'
   /** Outer addresses; empty: all. */
   readonly listen: readonly string[]
   /** UDP ports; 500 and 4500 but in tests. */

@@ -178,6 +178,20 @@ describe('values', () => {
   })
 })
 
+test('the kernel data plane: what is for the other one is a warning', () => {
+  const outcome = parseConfiguration(`${least}dataplane: kernel\nengine: openssl\nworkers: 2\n`, read)
+  const why = "it is for the userland data plane; with dataplane: kernel the kernel's own priorities choose"
+  expect(outcome).toMatchObject({
+    is: 'valid',
+    configuration: { dataplane: 'kernel' },
+    warnings: [
+      { where: 'engine', message: why },
+      { where: 'workers', message: why },
+    ],
+  })
+  expect(faults(`${least}dataplane: kernal\n`)).toEqual([expect.stringMatching(/auto.*userland.*kernel/)])
+})
+
 describe('hostile text', () => {
   test.each([
     ['a thousand aliases', `a: &a [x, x]\n${Array.from({ length: 200 }, (_, i) => `b${i}: [*a, *a]`).join('\n')}`],

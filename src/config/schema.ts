@@ -232,7 +232,7 @@ const engines = z
 
 export const schema = z.strictObject({
   hostname: hostname.default('gatehouse'),
-  dataplane: z.enum(['auto', 'userland']).default('auto'),
+  dataplane: z.enum(['auto', 'userland', 'kernel']).default('auto'),
   listen: listOf(address).default([]),
   ports: z
     .strictObject({ ike: integer(1, 65_535).default(500), natt: integer(1, 65_535).default(4500) })

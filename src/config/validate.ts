@@ -86,6 +86,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
     })),
     system: systemOf(parsed, problems),
   }
+  checkDataplane(parsed, problems)
   checkPool(configuration, problems)
   checkUsers(configuration, problems)
   checkStrength(configuration, parsed, problems)
@@ -113,6 +114,14 @@ function checkEngines({ engine, engines }: Parsed, problems: Problem[]): void {
     const message = `${driver} is there already; each driver once is right`
     problems.push({ severity: 'error', path: ['engines', 'kernel', i, 'driver'], message })
   })
+}
+
+function checkDataplane({ dataplane, engine, workers }: Parsed, problems: Problem[]): void {
+  if (dataplane !== 'kernel') return
+  for (const [key, set] of Object.entries({ engine: engine !== 'auto', workers: workers !== undefined })) {
+    const message = "it is for the userland data plane; with dataplane: kernel the kernel's own priorities choose"
+    if (set) problems.push({ severity: 'warning', path: [key], message })
+  }
 }
 
 /** The smallest network from /24 to /12 that holds the whole pool; the gateway is its first host. */

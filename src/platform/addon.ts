@@ -46,13 +46,73 @@ export type NativeBenchResult = {
   readonly spread: number
   readonly limitGbps: number
   readonly ratio: number
+  /** Of a core, that the measuring thread took. */
+  readonly processorShare: number
+  readonly loaded: boolean
 }
 
-export type NativeModule = {
+/** As native/crypto/kernel-algorithms.h has it. */
+export type NativeKernelAlgorithm = {
+  readonly name: string
+  readonly driver: string
+  readonly module: string
+  readonly type: string
+  readonly priority: number
+  readonly references: number
+  readonly asynchronous: boolean
+  readonly selfTestPassed: boolean
+  readonly internal: boolean
+  readonly instance: boolean
+  readonly made: 'unknown' | 'device' | 'processor'
+}
+
+/** Engines of the userland data plane, and the crypto API of the kernel. */
+export type NativeEngines = {
+  /** The best first; `algorithms` are ESP proposals. */
+  readonly listEngines: () => readonly {
+    readonly name: string
+    readonly description: string
+    readonly algorithms: readonly string[]
+  }[]
+  /** Makes the kernel load or build what `af-alg:DRIVER` needs. */
+  readonly hasEngine: (name: string) => boolean
+  readonly listKernelAlgorithms: () => {
+    readonly netlink: boolean
+    readonly algorithms: readonly NativeKernelAlgorithm[]
+  }
+  /** Throws an OpenError: `ENOENT`, `EPERM`, `EPROTONOSUPPORT`. */
+  readonly setAlgorithmPriority: (
+    driver: string,
+    priority: number,
+  ) => { readonly before: number; readonly dropped: readonly string[]; readonly inUse: readonly string[] }
+}
+
+/** As native/kernel/probe.h has it. */
+export type NativeKernelProbe = {
+  /** SAs, PPPoL2TP sockets, /dev/ppp and nftables all answered. */
+  readonly usable: boolean
+  /** One sentence: what is missing, or what was found. */
+  readonly why: string
+  /** ESP proposals without group whose SAs the kernel took. */
+  readonly ciphers: readonly string[]
+  /** Each what is missing, in words. */
+  readonly missing: readonly string[]
+}
+
+export type NativeModule = NativeEngines & {
   readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane
+  /** Some milliseconds. */
+  readonly probeKernel?: () => NativeKernelProbe
   /** Blocks for seconds to minutes. */
   readonly benchEngines: (
-    options: { milliseconds: number; repeats: number },
+    options: {
+      milliseconds: number
+      repeats: number
+      loaded?: boolean
+      /** Absent or empty: all that are here; the usual ones. */
+      engines?: readonly string[]
+      algorithms?: readonly string[]
+    },
     progress: (done: number, all: number) => boolean,
   ) => readonly NativeBenchResult[]
   /** sd_notify(3) to the socket: empty, or why nothing was sent. */

@@ -152,6 +152,8 @@ export type FastPathOptions = {
   readonly workers: number | undefined
   /** 'ipsec-mb' | 'openssl'; undefined: the best that is there. 'do-nothing' encrypts nothing: for `bench` only, as the limit of the rest. */
   readonly engine: string | undefined
+  /** Why it is this plane and no other: said at the end of its description. */
+  readonly why?: string
   /**
    * Kernel only: what a former process left is kept. The same changes are applied again, without keys, and find what is there under the same ids; what is
    * not found is a refusal (`nothing-to-adopt`). `forgetTheRest` ends it.

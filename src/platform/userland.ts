@@ -46,7 +46,7 @@ class Userland implements FastPath {
       () => this.#schedule(),
     )
     this.ports = this.#native.ports()
-    this.description = `userland, ${this.#native.description()}`
+    this.description = `userland, ${this.#native.description()}${options.why ? `; ${options.why}` : ''}`
   }
 
   listen(receive: (batch: readonly FastPathEvent[]) => void): void {
