@@ -169,15 +169,15 @@ export class Endpoint {
     this.#gate?.flush()
   }
 
-  /** The pairs that peers lean on must be there; one that drains may have gone meanwhile. */
+  /** The pairs that peers lean on must be there; one that drains may have gone meanwhile. All is asked for at once, before anything is due. */
   async #adoptPeer({ peer, pairs, using }: StandingPeer): Promise<void> {
     const what = `peer ${peer} after the restart`
-    const failure = await this.#adopt([{ do: 'addPeer', peer }], what)
+    const found = this.#adopt([{ do: 'addPeer', peer }], what)
     const results = pairs.map(async (pair) => {
       const missing = await this.#adopt(changesOf(pair, false), what)
       return pair.inbound.spi === using || pairs.length === 1 ? missing : undefined
     })
-    const reason = failure ?? (await Promise.all(results)).find((missing) => missing !== undefined)
+    const reason = (await Promise.all([found, ...results])).find((missing) => missing !== undefined)
     if (reason !== undefined) this.#ikeSeat.send({ on: 'disconnect', peer, reason: `lost in the restart: ${reason}` })
   }
 

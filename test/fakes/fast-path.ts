@@ -93,6 +93,11 @@ export class FakeFastPath implements FastPath {
   #receive: ((batch: readonly FastPathEvent[]) => void) | undefined
   #closed = false
   #scheduled = false
+  /** After `abandon`: what a former owner made and no later one has claimed; undefined while nothing is to be claimed. */
+  #unclaimed: { peers: Set<PeerId>; pairs: Set<number>; sessions: Set<SessionId> } | undefined
+  /** What was claimed after a restart, and what nobody wanted: `pair 4711`. */
+  readonly adopted: string[] = []
+  readonly forgotten: string[] = []
 
   constructor(network: Network, host: Host, options?: Pick<FastPathOptions, 'ports'>) {
     this.#network = network
@@ -104,6 +109,68 @@ export class FakeFastPath implements FastPath {
   listen(receive: (batch: readonly FastPathEvent[]) => void): void {
     this.#receive = receive
     this.#wake()
+  }
+
+  /** The owner was killed: packets go on, nobody hears of anything. `keepEvents`: what waits in sockets is read by the next owner. */
+  abandon(keepEvents: boolean): void {
+    this.#receive = undefined
+    this.#events = keepEvents ? this.#events.filter(({ on }) => on === 'ike' || on === 'control' || on === 'ppp') : []
+    this.#unclaimed = {
+      peers: new Set(this.#peers.keys()),
+      pairs: new Set(this.#spis.keys()),
+      sessions: new Set(this.#sessions.keys()),
+    }
+  }
+
+  forgetTheRest(): void {
+    const { peers, pairs, sessions } = this.#unclaimed ?? { peers: [], pairs: [], sessions: [] }
+    for (const id of sessions) if (this.#sessions.has(id)) this.#removeSession(id, [])
+    for (const spi of pairs) if (this.#spis.has(spi)) this.#removePair(this.#spis.get(spi)!, spi, [])
+    for (const id of peers) this.#peers.delete(id)
+    this.forgotten.push(
+      ...[...peers].map((id) => `peer ${id}`),
+      ...[...pairs].map((spi) => `pair ${spi}`),
+      ...[...sessions].map((id) => `session ${id}`),
+    )
+    this.#unclaimed = undefined
+  }
+
+  /** True: the change is about something that is there, which is its owner's from now on. */
+  #claims(change: Change, undo: (() => void)[]): boolean {
+    const left = this.#unclaimed
+    if (!left) return false
+    switch (change.do) {
+      case 'addPeer':
+        if (!left.peers.delete(change.peer)) return false
+        this.adopted.push(`peer ${change.peer}`)
+        return true
+      case 'addPair': {
+        const { spi, cipherKey } = change.inbound
+        // With keys it is a new one.
+        if (cipherKey.length > 0) return false
+        const holder = this.#spis.get(spi)
+        if (!left.pairs.has(spi) || holder?.id !== change.peer)
+          throw new Refused('nothing-to-adopt', `peer ${change.peer} had no pair with inbound SPI ${spi}`)
+        left.pairs.delete(spi)
+        this.adopted.push(`pair ${spi}`)
+        const pair = holder.pairs.get(spi)!
+        pair.path = change.path
+        if (change.use) this.#use(holder, pair, undo)
+        return true
+      }
+      case 'addSession': {
+        const holder = this.#sessions.get(change.session)
+        const was = holder?.sessions.get(change.session)?.add
+        const same = was && JSON.stringify([was.local, was.remote]) === JSON.stringify([change.local, change.remote])
+        if (!left.sessions.has(change.session) || holder?.id !== change.peer || !same)
+          throw new Refused('nothing-to-adopt', `peer ${change.peer} had no session ${change.session} with these ids`)
+        left.sessions.delete(change.session)
+        this.adopted.push(`session ${change.session}`)
+        return true
+      }
+      default:
+        return false
+    }
   }
 
   // ---- changes -----------------------------------------------------------------------------------------------------------------------------
@@ -122,6 +189,7 @@ export class FakeFastPath implements FastPath {
   }
 
   #make(change: Change, undo: (() => void)[]): void {
+    if (this.#claims(change, undo)) return
     switch (change.do) {
       case 'addPeer': {
         if (this.#peers.has(change.peer)) throw new Refused('peer-exists', `peer ${change.peer} exists already`)
