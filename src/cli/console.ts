@@ -6,10 +6,9 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReadStream, WriteStream } from 'node:tty'
 import { Archive } from '../console/archive.ts'
-import { guard, rollBackAtBoot } from '../console/commit.ts'
 import { Input } from '../console/input.ts'
 import { linuxDevice } from '../console/linux-device.ts'
-import { serveConsole } from '../console/session.ts'
+import { guard, rollBackAtBoot } from '../console/roll-back.ts'
 import { Terminal } from '../console/terminal.ts'
 import { command, parse, UsageError } from './arguments.ts'
 
@@ -37,6 +36,8 @@ export function run(args: readonly string[]): Promise<number> {
       return 0
     }
     if (values.baud !== undefined && !/^\d{3,7}$/.test(values.baud)) throw new UsageError('--baud 115200 is right')
+    // Loaded here, so that the guard waits with as little as it needs.
+    const { serveConsole } = await import('../console/session.ts')
     const line = openLine(values.tty, values.baud)
     try {
       await serveConsole(device, line.terminal, { once: values.tty === undefined })

@@ -4,13 +4,14 @@ import { ControlError } from '../control/client.ts'
 import { Archive } from './archive.ts'
 import { Candidate } from './candidate.ts'
 import { trees } from './commands/tree.ts'
-import { judge, resume } from './commit.ts'
+import { judge } from './commit.ts'
 import { complete, help } from './completion.ts'
 import type { Device } from './device.ts'
 import { match } from './grammar.ts'
 import { hostnameOf } from './hostname.ts'
 import type { EditorEvent, LineEditor } from './line-editor.ts'
 import { logIn } from './log-in.ts'
+import { resume } from './roll-back.ts'
 import { isExpected, type Shell } from './shell.ts'
 import { table } from './table.ts'
 import { type AskOptions, Interrupted, SessionEnd, type Terminal } from './terminal.ts'
@@ -88,15 +89,17 @@ async function greet({ terminal, candidate, archive, device }: Shell): Promise<v
 }
 
 async function commands(shell: Shell): Promise<void> {
-  const { terminal, archive } = shell
+  const { terminal } = shell
+  const known = knowledge(shell)
   while (!shell.leaving) {
-    terminal.idleMs = idleMs(shell)
+    const { hostname, idleMs } = known()
+    terminal.idleMs = idleMs
     if (shell.wizard) {
       shell.wizard = false
       await wizard(shell)
       continue
     }
-    const prompt = `${hostnameOf(archive.current())}${shell.mode === 'configure' ? '#' : '>'} `
+    const prompt = `${hostname}${shell.mode === 'configure' ? '#' : '>'} `
     const options: AskOptions = { onEvent: (event, editor) => assist(shell, event, editor) }
     const asked = await terminal.ask(prompt, options)
     if (terminal.machine && asked.is !== 'end') await terminal.write('\n')
@@ -108,14 +111,22 @@ async function commands(shell: Shell): Promise<void> {
   }
 }
 
-function idleMs({ archive, device }: Shell): number | undefined {
-  const text = archive.current()
-  const judgement = text === undefined ? undefined : judge(text, device)
-  const seconds =
-    judgement?.is === 'valid'
-      ? (judgement.configuration.system?.idleLogoutSeconds ?? usualIdleSeconds)
-      : usualIdleSeconds
-  return seconds === 0 ? undefined : seconds * 1000
+type Known = { readonly hostname: string; readonly idleMs: number | undefined }
+
+/** What of the configuration the prompt needs; looked at anew only where the text has changed. */
+function knowledge({ archive, device }: Shell): () => Known {
+  let of: string | undefined
+  let known: Known | undefined
+  return () => {
+    const text = archive.current()
+    if (known && text === of) return known
+    of = text
+    const judgement = text === undefined ? undefined : judge(text, device)
+    const system = judgement?.is === 'valid' ? judgement.configuration.system : undefined
+    const seconds = system?.idleLogoutSeconds ?? usualIdleSeconds
+    known = { hostname: hostnameOf(text), idleMs: seconds === 0 ? undefined : seconds * 1000 }
+    return known
+  }
 }
 
 /** Runs a line; how it ended is said. */

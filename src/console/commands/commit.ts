@@ -1,14 +1,7 @@
 // `check`, `commit`, `confirm`, `rollback`, `discard`: from the candidate to the configuration in use, and back.
 import { number, text } from '../argument-types.ts'
-import {
-  commit as commitNow,
-  confirm as confirmNow,
-  defaultMinutes,
-  judge,
-  mostMinutes,
-  rollBack,
-  showFault,
-} from '../commit.ts'
+import { commit as commitNow, confirm as confirmNow, defaultMinutes, judge, mostMinutes, showFault } from '../commit.ts'
+import { rollBack } from '../roll-back.ts'
 import { argument, type Command, CommandFailed, type Shell, word } from '../shell.ts'
 import { earlier } from './show.ts'
 
