@@ -16,7 +16,11 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
   gatehouse console [--config FILE] [--state DIR] [--tty DEVICE] [--baud SPEED]
                                                                the device's command line, here or on a serial line
+  gatehouse engines [--json] [--all]                           what can carry ESP here: userland engines, the kernel's drivers
   gatehouse bench [engines|throughput] [--json]                measures on this machine
+  gatehouse bench engines --tune [--config FILE] [--explain] [--quick]
+                                                               measures every engine, idle and loaded, and writes the best into
+                                                               the configuration
   gatehouse image build|flash --board NAME                     firmware for a board, and its way onto a device
 `
 
@@ -31,6 +35,7 @@ const commands: Record<string, () => Promise<Command>> = {
   disconnect: () => import('./cli/disconnect.ts'),
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
+  engines: () => import('./cli/engines.ts'),
   console: () => import('./cli/console.ts'),
   image: () => import('./cli/image.ts'),
   system: () => import('./cli/system.ts'),

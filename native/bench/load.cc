@@ -1,9 +1,9 @@
 #include "bench/load.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -23,9 +23,12 @@ constexpr auto rest = std::chrono::microseconds(500);
 }  // namespace
 
 Load::Load() {
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  // One more than cores, so that the measuring thread finds none of them for itself.
-  for (unsigned i = 0; i <= cores; ++i) threads_.emplace_back([this] { compute(); });
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_SET(0, &allowed);
+  for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &allowed)) threads_.emplace_back([this, core] { compute(core); });
+  }
   threads_.emplace_back([this] { interrupt(); });
 }
 
@@ -34,7 +37,12 @@ Load::~Load() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Load::compute() const {
+void Load::compute(std::size_t core) const {
+  // Kept where it is, or a core might be left to the measuring thread alone.
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  CPU_SET(core, &own);
+  (void)::sched_setaffinity(0, sizeof own, &own);
   std::vector<std::uint32_t> memory(workingSet / sizeof(std::uint32_t), 1);
   std::uint32_t state = 1;
   while (!stopping_) {

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <thread>
 #include <vector>
 
 namespace gatehouse::bench {
 
-/// From its construction to its end: on each core a thread, and one more, that computes over memory larger than its first caches, and one thread that sends itself
+/// From its construction to its end: on each core a thread that computes over memory larger than its first caches, and one thread that sends itself
 /// UDP datagrams over loopback, whose soft interrupts come in the middle of whatever runs.
 class Load {
  public:
@@ -17,7 +18,7 @@ class Load {
   ~Load();
 
  private:
-  void compute() const;
+  void compute(std::size_t core) const;
   void interrupt() const;
 
   std::atomic<bool> stopping_ = false;

@@ -1,5 +1,6 @@
 // `gatehouse bench`: what this machine does. `engines`: ESP in memory, through the SA, against the engine alone. `throughput`: TCP through a whole
-// gateway and client in two network namespaces, against the bare wire between them. As a table, or with --json as
+// gateway and client in two network namespaces, against the bare wire between them. `engines --tune` writes the best into the configuration. As a table, or
+// with --json as
 // `{ machine, results: [{ what, esp, direction, gbps, limit, ratio, spread }] }`.
 import { cpus, release, totalmem } from 'node:os'
 import process from 'node:process'
@@ -32,14 +33,18 @@ export function run(args: readonly string[]): Promise<number> {
     const { values, positionals } = parse({
       args: [...args],
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
+      options: {
+        json: { type: 'boolean' },
+        quick: { type: 'boolean' },
+        tune: { type: 'boolean' },
+        explain: { type: 'boolean' },
+        config: { type: 'string' },
+      },
     })
     const [name = 'engines', ...more] = positionals
     if (!Object.hasOwn(kinds, name) || more.length > 0) {
       throw new UsageError(`bench ${positionals.join(' ')}: bench engines or bench throughput is right`)
     }
-    const results = await kinds[name as keyof typeof kinds](values.quick ?? false, progress)
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
     const machine = {
       cpu: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
@@ -47,7 +52,16 @@ export function run(args: readonly string[]): Promise<number> {
       kernel: release(),
       node: process.version,
     }
-    process.stdout.write(values.json ? `${JSON.stringify({ machine, results }, null, 2)}\n` : render(machine, results))
+    const { quick = false, explain = false, json = false, config } = values
+    if (values.tune) {
+      if (name !== 'engines') throw new UsageError('--tune goes with bench engines')
+      const { tune } = await import('./bench-tune.ts')
+      return tune({ config, quick, explain, json }, progress, machine)
+    }
+    if (explain || config !== undefined) throw new UsageError('--explain and --config go with --tune')
+    const results = await kinds[name as keyof typeof kinds](quick, progress)
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    process.stdout.write(json ? `${JSON.stringify({ machine, results }, null, 2)}\n` : render(machine, results))
     return 0
   })
 }

@@ -4,7 +4,9 @@ import { realpathSync } from 'node:fs'
 import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { createGateway, type Gateway } from '../gateway/gateway.ts'
+import { loadNative } from '../platform/addon.ts'
 import { serveControl } from '../platform/control-server.ts'
+import { KernelPriorities, type PriorityOutcome, sayPriority } from '../platform/linux/kernel-priorities.ts'
 import { ServiceManager } from '../platform/linux/service-manager.ts'
 import { systemClock, systemTimers } from '../platform/linux/system-clock.ts'
 import { startWatcher } from '../platform/linux/watcher.ts'
@@ -69,6 +71,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.resolve())
   const watching = watcher ? startWatcher(store) : undefined
   let gateway: Gateway | undefined
+  const priorities = new KernelPriorities(loadNative(), store)
+  sayPriorities(log, priorities.apply(configuration.kernelPriorities))
   try {
     const running = await createGateway(linuxPlatform(log, store, wishOf(configuration)), configuration)
     gateway = running
@@ -98,6 +102,7 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
     return 0
   } finally {
     await gateway?.stop()
+    sayPriorities(log, priorities.restore())
     watching?.close()
     store.unlock()
   }
@@ -105,6 +110,19 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
 
 function wishOf({ dataplane, remoteAccess }: Configuration): DataplaneWish {
   return { dataplane, esp: remoteAccess.esp }
+}
+
+/** Which of the kernel's drivers come first is the machine's business, not the gateway's: said in its log, by us. */
+function sayPriorities(log: Log, outcomes: readonly PriorityOutcome[]): void {
+  for (const outcome of outcomes) {
+    log.write({
+      at: new Date(),
+      level: outcome.is === 'refused' ? 'warn' : 'info',
+      event: 'engines.priority',
+      sentence: sayPriority(outcome),
+      facts: { ...outcome },
+    })
+  }
 }
 
 /** Reads the configuration again. A faulty one is said in the log and by the rejection; the running one stays. */

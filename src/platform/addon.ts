@@ -20,10 +20,31 @@ export type NativeOptions = {
 /** Thrown by the constructor: an Error whose `code` is the system's (`EADDRINUSE`, `EPERM`, `ENOENT`) and whose `subject` names the port, file or device. */
 export type OpenError = Error & { readonly code: string; readonly subject: string }
 
-export interface NativeDataPlane {
+/** What native/addon/kernel-plane-object.cc takes. */
+export type NativeKernelOptions = Omit<NativeOptions, 'workers' | 'engine'> & {
+  /** PPP interfaces are called so and a number. */
+  readonly devicePrefix: string
+  /** `off`, `auto` or a device's name. */
+  readonly offload: string
+  /** Path of a holder's socket; empty: none. */
+  readonly holder: string
+  readonly resume: boolean
+}
+
+/** As native/kernel/probe.h has it. */
+export type KernelProbe = {
+  readonly usable: boolean
+  /** One sentence: what was found, or what is missing. */
+  readonly why: string
+  /** Proposal strings whose SAs the kernel took. */
+  readonly ciphers: readonly string[]
+  readonly missing: readonly string[]
+}
+
+/** What both planes do. */
+export interface NativePlane {
   ports(): { ike: number; natt: number }
   description(): string
-  apply(changes: Uint8Array): { code: string; message: string } | undefined
   sendIke(path: Uint8Array, octets: Uint8Array): void
   sendKeepalive(path: Uint8Array): void
   sendControl(peer: number, localPort: number, remotePort: number, octets: Uint8Array): void
@@ -33,6 +54,15 @@ export interface NativeDataPlane {
   activity(): Uint8Array
   counters(): Record<string, number>
   close(): void
+}
+
+export interface NativeDataPlane extends NativePlane {
+  apply(changes: Uint8Array): { code: string; message: string } | undefined
+}
+
+export interface NativeKernelPlane extends NativePlane {
+  /** The outcome comes as an event. */
+  apply(job: number, changes: Uint8Array): void
 }
 
 /** As native/bench/bench.h has it. */
@@ -103,6 +133,8 @@ export type NativeModule = NativeEngines & {
   readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane
   /** Some milliseconds. */
   readonly probeKernel?: () => NativeKernelProbe
+  readonly KernelPlane: new (options: NativeKernelOptions, wake: () => void) => NativeKernelPlane
+  readonly probeKernel: () => KernelProbe
   /** Blocks for seconds to minutes. */
   readonly benchEngines: (
     options: {

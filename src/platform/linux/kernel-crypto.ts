@@ -24,7 +24,8 @@ export type KernelDriver = {
 /** Modules and parts of driver names that are of devices. The kernel itself marks only some (CRYPTO_ALG_KERN_DRIVER_ONLY; virtio's isn't). */
 const deviceMarks =
   /virtio_crypto|virtio-crypto|safexcel|caam|sun8i-[cs]|sun8i_[cs]|sun4i-ss|\bmv-|marvell.cesa|rk[0-9]*-|rk_crypto|\bqat|\bccp|omap|dcp|hisi_|\bcpt|stm32|artpec|atmel|octeon|chcr|talitos|\bnx-|aspeed|\bqce|zynqmp/
-const instructionMarks = /aesni|pclmul|clmul|avx|ssse3|sse2|-ce(?:-|$)|-ce\b|neon|-ni\b|vaes|x86_64|arm64|-asm|-p8|vx\b|s390/
+const instructionMarks =
+  /aesni|pclmul|clmul|avx|ssse3|sse2|-ce(?:-|$)|-ce\b|neon|-ni\b|vaes|x86_64|arm64|-asm|-p8|vx\b|s390/
 
 const cipherParts: Readonly<Record<string, readonly string[]>> = {
   'cbc(aes)': ['aes128', 'aes192', 'aes256'],
