@@ -4,9 +4,8 @@ import { type ConsoleState, consoleState, looksLikeBoot } from './console-state.
 import { type Dialogue, lastWords, plain } from './dialogue.ts'
 import { completeLines, Lost } from './machine-terminal.ts'
 
-export type Prompt =
-  | Extract<ConsoleState, { readonly is: 'login' | 'question' | 'operational' | 'configure' }>
-  | { readonly is: 'login' }
+export type Prompt = ConsoleState & { readonly is: 'login' | 'question' | 'operational' | 'configure' }
+export type Found = { readonly prompt: Prompt; readonly baud: number }
 
 /** No prompt was found; `message` says what was heard and what to look at. */
 export class NoPrompt extends Error {}
@@ -33,10 +32,7 @@ const silentRounds = 3
 
 type Heard = { octets: boolean; garbage: boolean; boot: boolean; last: string }
 
-export async function findPrompt(
-  dialogue: Dialogue,
-  options: FindOptions,
-): Promise<Prompt & { readonly baud: number }> {
+export async function findPrompt(dialogue: Dialogue, options: FindOptions): Promise<Found> {
   const end = dialogue.timers.now() + options.waitMs
   const heard: Heard = { octets: false, garbage: false, boot: false, last: '' }
   let speed = 0
@@ -47,7 +43,7 @@ export async function findPrompt(
     answer = await nudge(dialogue, nudges[round % nudges.length]!)
     note(heard, answer, dialogue.text)
     const baud = options.speeds[speed]!
-    if (isPrompt(answer)) return { ...answer, baud }
+    if (isPrompt(answer)) return { prompt: answer, baud }
     if (answer.is === 'shell') throw new NoPrompt(shellAdvice(dialogue.text))
     unread = answer.is === 'silent' || answer.is === 'garbage' ? unread + 1 : 0
     if (unread >= nudges.length && options.speeds.length > 1) {
@@ -133,7 +129,7 @@ export async function findAgain(
   baud: number,
   waitMs: number,
   say: (text: string) => void,
-): Promise<Prompt> {
+): Promise<Found> {
   try {
     return await findPrompt(dialogue, { waitMs, speeds: [baud], say })
   } catch (error) {

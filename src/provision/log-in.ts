@@ -21,7 +21,8 @@ const promptMs = 10_000
 export async function logIn(dialogue: Dialogue, found: Prompt, account: Account): Promise<void> {
   let state: ConsoleState = found
   // Each password twice: noise may have changed what was typed.
-  for (const password of [...account.passwords, ...account.passwords]) {
+  const passwords = account.passwords.length === 0 ? [undefined] : account.passwords
+  for (const password of [...passwords, ...passwords]) {
     if (state.is !== 'login') break
     state = await tryPassword(dialogue, account.user, password)
   }
@@ -36,14 +37,23 @@ export async function logIn(dialogue: Dialogue, found: Prompt, account: Account)
     )
 }
 
-async function tryPassword(dialogue: Dialogue, user: string, password: string): Promise<ConsoleState> {
+/** A board without a password lets everybody in after the name. */
+async function tryPassword(dialogue: Dialogue, user: string, password: string | undefined): Promise<ConsoleState> {
   dialogue.forget()
   await dialogue.say(`${user}\r`)
-  const asked = await until(dialogue, (state) => state.is === 'password', promptMs)
+  const asked = await until(dialogue, (state) => state.is === 'password' || inside(state), promptMs)
   if (asked.is !== 'password') return asked
+  if (password === undefined) {
+    await dialogue.say('\x03')
+    throw new Refused(loginAdvice({ user, passwords: [] }))
+  }
   dialogue.forget()
   await dialogue.say(`${Buffer.from(password, 'utf8').toString('latin1')}\r`)
-  return until(dialogue, (state) => ['login', 'operational', 'configure', 'question'].includes(state.is), judgedMs)
+  return until(dialogue, (state) => state.is === 'login' || inside(state), judgedMs)
+}
+
+function inside(state: ConsoleState): boolean {
+  return state.is === 'operational' || state.is === 'configure' || state.is === 'question'
 }
 
 /** A factory-fresh board asks its first question; the word `provision` in place of an answer makes it a machine's partner. */

@@ -1,15 +1,15 @@
 // One board from an unknown state to a confirmed configuration. The walk:
 //
 //   1. find the prompt, log in, `terminal machine`, `show board`, `show version`
-//   2. `configure`, `load` the site file, `compare`: does the board run it already?
-//   3. `check`, `commit confirmed MINUTES`
+//   2. `configure`, `load` the site file, `check`, `compare`: does the board run it already?
+//   3. `commit confirmed MINUTES`
 //   4. `show self-test` until it has passed
-//   5. `confirm`, and 2 once more: what runs now is the file
+//   5. `confirm`, and a look at the digest: what runs now is the file
 //
 // A fault anywhere (noise, a pulled cable, a reboot) begins the walk anew: each step either has no effect or is seen in 2, and what isn't confirmed
 // the board rolls back by itself. So at every moment the board runs the old configuration or the new one.
 import { Dialogue, LineFailed, type Timers } from './dialogue.ts'
-import { findAgain, findPrompt, usualSpeeds } from './find-prompt.ts'
+import { findAgain, findPrompt, NoPrompt, usualSpeeds } from './find-prompt.ts'
 import { type Account, logIn, Refused } from './log-in.ts'
 import { type Answer, ask, Lost, namedValues } from './machine-terminal.ts'
 import { sendFile } from './send-file.ts'
@@ -75,6 +75,8 @@ export type Result = {
 /** Milliseconds: between two looks at the self-test; what is left of the confirmation's time when it counts as failed. */
 const lookMs = 2_000
 const spareMs = 20_000
+/** A self-test has failed when it says so for so long: a gateway that has just been started may not be up. */
+const failingMs = 20_000
 const commitMs = 60_000
 
 export async function provisionBoard(
@@ -104,6 +106,8 @@ class Walk {
   #since: number
   #baud: number | undefined
   #facts: BoardFacts | undefined
+  /** Of the file as the board has it as its candidate; a bundle that came sealed is known only there. */
+  #digest: string | undefined
   /** We have committed: the board that runs the file runs it by our doing. */
   #committed = false
 
@@ -116,10 +120,9 @@ class Walk {
 
   async once(): Promise<Outcome> {
     await this.#arrive()
-    if (!(await this.#loaded())) {
-      await this.#check()
-      await this.#commit()
-    }
+    await this.#load()
+    await this.#check()
+    if (!sameConfiguration(await this.#must('compare'))) await this.#commit()
     const failed = await this.#selfTest()
     if (failed) return failed
     await this.#confirm()
@@ -130,8 +133,7 @@ class Walk {
   judge(error: Error, attempt: number): Outcome | undefined {
     if (error instanceof Refused) return { is: 'refused', why: error.message }
     if (!(error instanceof Lost)) {
-      if (error instanceof LineFailed || error.name === 'NoPrompt' || this.#baud === undefined)
-        return { is: 'failed', why: error.message }
+      if (error instanceof LineFailed || error instanceof NoPrompt) return { is: 'failed', why: error.message }
       throw error
     }
     if (attempt < this.#options.attempts) {
@@ -150,23 +152,23 @@ class Walk {
   }
 
   async #arrive(): Promise<void> {
-    const { baud, findMs, findAgainMs, account } = this.#options
+    const { baud: first, findMs, findAgainMs, account } = this.#options
     this.#enter('finding the prompt')
     const say = this.#progress.note
-    const speeds = [baud, ...usualSpeeds.filter((speed) => speed !== baud)]
-    const prompt =
+    const speeds = [first, ...usualSpeeds.filter((speed) => speed !== first)]
+    const { prompt, baud } =
       this.#baud === undefined
         ? await findPrompt(this.#dialogue, { waitMs: findMs, speeds, say })
         : await findAgain(this.#dialogue, this.#baud, findAgainMs, say)
-    if ('baud' in prompt) this.#baud = prompt.baud as number
+    this.#baud = baud
     this.#enter('logging in')
     await logIn(this.#dialogue, prompt, account)
     this.#facts = await boardFacts(this.#dialogue)
     await this.#must('configure')
   }
 
-  /** Sends the file; whether the board runs it already. */
-  async #loaded(): Promise<boolean> {
+  /** Makes the file the candidate. */
+  async #load(): Promise<void> {
     const { site } = this.#options
     this.#enter('sending', 0, site.octets.length)
     for (let i = 0; ; i++) {
@@ -180,7 +182,12 @@ class Walk {
       if (i === 1) throw new Refused(`the board does not take the file: ${answer.why}`)
       await this.#dialogue.quiet(400, 5_000)
     }
-    return sameConfiguration(await this.#must('compare'))
+    this.#digest = await this.#candidateDigest()
+  }
+
+  /** SHA-256 of the candidate; of what runs where nothing was edited since the last commit. Undefined where the board can't tell. */
+  async #candidateDigest(): Promise<string | undefined> {
+    return namedValues((await ask(this.#dialogue, 'show digest')).lines).get('sha256')
   }
 
   async #check(): Promise<void> {
@@ -200,12 +207,15 @@ class Walk {
   async #selfTest(): Promise<Outcome | undefined> {
     const allowed = Math.max(this.#options.confirmMinutes * 60_000 - spareMs, 30_000)
     const from = this.#dialogue.timers.now()
+    let failing = from
     this.#enter('self-test', 0, allowed)
     for (;;) {
       const state = selfTestState(await ask(this.#dialogue, 'show self-test', 30_000))
       if (state.is === 'passed') return undefined
-      const gone = this.#dialogue.timers.now() - from
-      if (state.is === 'failed' || gone > allowed) {
+      const now = this.#dialogue.timers.now()
+      const gone = now - from
+      if (state.is === 'running') failing = now
+      if (now - failing > failingMs || gone > allowed) {
         const why = state.is === 'failed' ? state.why : `not done after ${Math.round(gone / 1000)} s: ${state.why}`
         const then = `nothing was confirmed: the board goes back to its configuration before within ${this.#options.confirmMinutes} min`
         return { is: 'self-test-failed', why: `${why}; ${then}` }
@@ -221,7 +231,8 @@ class Walk {
     const answer = await ask(this.#dialogue, 'confirm', commitMs)
     if (answer.is === 'error' && this.#committed && !/no commit|nothing|not waiting/i.test(answer.text))
       throw new Lost(`the board does not confirm: ${answer.text}`)
-    if (!sameConfiguration(await this.#must('compare')))
+    const same = sameConfiguration(await this.#must('compare'))
+    if (!same || (await this.#candidateDigest()) !== this.#digest)
       throw new Lost('the board went back to its configuration before')
   }
 

@@ -1,5 +1,6 @@
 // Whole provisioning runs over a simulated serial cable against a model board, in virtual time.
 import { describe, expect, test } from 'vitest'
+import { faultOf } from '../../test/fakes/line-faults.ts'
 import { ModelBoard, type ModelOptions } from '../../test/fakes/model-board.ts'
 import { type Fault, SerialCable } from '../../test/fakes/serial-cable.ts'
 import { VirtualTime } from '../../test/fakes/virtual-time.ts'
@@ -151,24 +152,6 @@ describe('sealed bundles', () => {
 })
 
 describe('faults at a random octet', () => {
-  const random = (seed: number) => () => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-    return seed / 2 ** 32
-  }
-
-  function faultOf(seed: number, octets: number): Fault {
-    const next = random(seed * 7919 + 17)
-    for (let i = 0; i < 5; i++) next()
-    const at = Math.floor(next() * octets)
-    const kind = Math.floor(next() * 5)
-    const some = 1 + Math.floor(next() * 24)
-    if (kind === 0) return { at, is: 'flip', mask: 1 << Math.floor(next() * 8), octets: some }
-    if (kind === 1) return { at, is: 'insert', noise: Uint8Array.from({ length: some }, () => next() * 256) }
-    if (kind === 2) return { at, is: 'drop', octets: some }
-    if (kind === 3) return { at, is: 'pulled', ms: 500 + next() * 40_000 }
-    return { at, is: 'reboot' }
-  }
-
   test('the old configuration or the new one, never a half, and nearly always the new one', async () => {
     const calm = await provision()
     const outcomes: string[] = []

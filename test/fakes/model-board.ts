@@ -235,7 +235,6 @@ export class ModelBoard implements BoardEnd {
     if (line === 'confirm') return this.#confirm()
     if (line === 'configure' && !this.#configuring) {
       this.#configuring = true
-      this.#candidate = this.configuration
       return this.#end()
     }
     if (this.#configuring) return this.#configure(line)
@@ -251,11 +250,16 @@ export class ModelBoard implements BoardEnd {
       this.#configuring = false
       return this.#end()
     }
+    const text = this.#candidate ?? this.configuration ?? ''
     if (line === 'compare') {
-      if (this.#candidate !== this.configuration) this.#say('+ something')
+      if (text !== this.configuration) this.#say('+ something')
       return this.#end()
     }
-    if (line === 'check') return this.#end(this.#options.faulty?.(this.#candidate ?? ''))
+    if (line === 'show digest') {
+      this.#say(`sha256: ${digestOf(Buffer.from(text))}`)
+      return this.#end()
+    }
+    if (line === 'check') return this.#end(this.#options.faulty?.(text))
     if (confirmed) return this.#commit(Number(confirmed[1]))
     this.#end(`there is no command "${line}"`)
   }
@@ -264,7 +268,8 @@ export class ModelBoard implements BoardEnd {
     const fault = this.#options.faulty?.(this.#candidate ?? '')
     if (fault !== undefined) return this.#end(fault)
     this.#before ??= { text: this.configuration }
-    this.#use(this.#candidate)
+    this.#use(this.#candidate ?? this.configuration)
+    this.#candidate = undefined
     this.#committedAt = this.#timers.now()
     this.#rollback?.()
     this.#rollback = this.#timers.after(minutes * 60_000, () => {
