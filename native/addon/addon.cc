@@ -1,8 +1,9 @@
-// What `require` of the addon gives: the DataPlane class and the benchmark. Several environments (worker threads) may load it; nothing here is shared between them.
+// What `require` of the addon gives: the classes of both data planes, the probe and the benchmark. Several environments (worker threads) may load it; nothing here is shared between them.
 #include <napi.h>
 
 #include "addon/bench-function.h"
 #include "addon/data-plane-object.h"
+#include "addon/kernel-plane-object.h"
 #include "addon/engines-function.h"
 #include "addon/notify-function.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", gatehouse::addon::DataPlaneObject::define(env));
+  exports.Set("KernelPlane", gatehouse::addon::KernelPlaneObject::define(env));
+  exports.Set("probeKernel", Napi::Function::New(env, gatehouse::addon::probeKernel, "probeKernel"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
   exports.Set("listEngines", Napi::Function::New(env, gatehouse::addon::listEngines, "listEngines"));

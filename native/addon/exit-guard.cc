@@ -11,7 +11,7 @@ namespace {
 // Never destroyed, so that it is there whenever exit() comes by.
 struct Open {
   std::mutex mutex;
-  std::vector<pipeline::DataPlane*> planes;
+  std::vector<const std::function<void()>*> planes;
 };
 
 Open& open() {
@@ -21,21 +21,21 @@ Open& open() {
 
 void closeAll() {
   const std::lock_guard lock(open().mutex);
-  for (pipeline::DataPlane* plane : open().planes) plane->close();
+  for (const std::function<void()>* close : open().planes) (*close)();
 }
 
 }  // namespace
 
-ExitGuard::ExitGuard(pipeline::DataPlane& plane) : plane_(plane) {
+ExitGuard::ExitGuard(std::function<void()> close) : close_(std::move(close)) {
   static const int registered = std::atexit(closeAll);
   (void)registered;
   const std::lock_guard lock(open().mutex);
-  open().planes.push_back(&plane);
+  open().planes.push_back(&close_);
 }
 
 ExitGuard::~ExitGuard() {
   const std::lock_guard lock(open().mutex);
-  std::erase(open().planes, &plane_);
+  std::erase(open().planes, &close_);
 }
 
 }  // namespace gatehouse::addon

@@ -2,20 +2,20 @@
 // by an atexit() handler, which is registered after libcrypto's own and therefore runs before it.
 #pragma once
 
-#include "pipeline/data-plane.h"
+#include <functional>
 
 namespace gatehouse::addon {
 
-/// While it lives, `plane` is closed at exit().
+/// While it lives, `close` is called at exit().
 class ExitGuard {
  public:
-  explicit ExitGuard(pipeline::DataPlane& plane);
+  explicit ExitGuard(std::function<void()> close);
   ~ExitGuard();
   ExitGuard(const ExitGuard&) = delete;
   ExitGuard& operator=(const ExitGuard&) = delete;
 
  private:
-  pipeline::DataPlane& plane_;
+  const std::function<void()> close_;
 };
 
 }  // namespace gatehouse::addon

@@ -16,6 +16,9 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
+#ifndef SO_RCVMARK
+#define SO_RCVMARK 75
+#endif
 
 namespace gatehouse::os {
 namespace {
@@ -26,6 +29,9 @@ static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT);
 constexpr int socketBuffer = 8 * 1024 * 1024;
 /// How long a full send buffer may hold a worker up before the datagrams are dropped, in milliseconds.
 constexpr int sendPatience = 5;
+/// UDP_ENCAP_ESPINUDP: linux/udp.h clashes with the C library's header.
+constexpr int udpEncap = 100;
+constexpr int espInUdp = 2;
 
 sockaddr_storage toName(int family, const Address& address, uint16_t port, socklen_t& length) {
   sockaddr_storage name{};
@@ -150,6 +156,10 @@ bool Socket::steerBySpi(uint32_t count) {
   return setsockopt(descriptor(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) == 0;
 }
 
+bool Socket::decapsulate() { return setOption(descriptor(), IPPROTO_UDP, udpEncap, espInUdp); }
+
+bool Socket::receiveMarks() { return setOption(descriptor(), SOL_SOCKET, SO_RCVMARK, 1); }
+
 ReceiveBatch::ReceiveBatch() : octets_(new uint8_t[capacity * room]) {
   for (unsigned i = 0; i < capacity; i++) {
     vectors_[i] = {&octets_[i * room], 65536};
@@ -171,7 +181,7 @@ unsigned ReceiveBatch::receive(const Socket& socket) {
   for (int i = 0; i < count; i++) {
     msghdr& header = messages_[static_cast<unsigned>(i)].msg_hdr;
     Datagram& datagram = datagrams_[kept];
-    datagram = {static_cast<uint8_t*>(header.msg_iov->iov_base), messages_[static_cast<unsigned>(i)].msg_len, 0, {}};
+    datagram = {static_cast<uint8_t*>(header.msg_iov->iov_base), messages_[static_cast<unsigned>(i)].msg_len, 0, 0, {}};
     if ((header.msg_flags & MSG_TRUNC) != 0) continue;
     datagram.path.remote = fromName(*static_cast<sockaddr_storage*>(header.msg_name));
     datagram.path.local.port = socket.port();
@@ -188,6 +198,8 @@ unsigned ReceiveBatch::receive(const Socket& socket) {
         in6_pktinfo info;
         std::memcpy(&info, CMSG_DATA(control), sizeof info);
         datagram.path.local.address = Address::from(reinterpret_cast<const uint8_t*>(&info.ipi6_addr), 16);
+      } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_MARK) {
+        std::memcpy(&datagram.mark, CMSG_DATA(control), sizeof datagram.mark);
       }
     }
     if (!datagram.path.local.address.known()) continue;
@@ -213,7 +225,7 @@ struct Message {
   sockaddr_storage name;
   iovec vector;
   struct alignas(cmsghdr) {
-    char octets[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
+    char octets[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(uint32_t))];
   } control;
 };
 
@@ -247,7 +259,8 @@ void fill(const Socket& socket, const Outgoing& item, Message& message, msghdr& 
     at = putControl(header, at, IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
   if (item.segment != 0 && item.segment < item.length)
-    putControl(header, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment));
+    at = putControl(header, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment));
+  if (item.mark != 0) putControl(header, at, SOL_SOCKET, SO_MARK, item.mark);
 }
 
 bool waitWritable(const Socket& socket) {

@@ -49,6 +49,10 @@ class Socket {
 
   /// Of the sockets that share this one's port, the SPI's remainder chooses; IKE (SPI 0) goes to the first. False where the kernel can't.
   bool steerBySpi(uint32_t count);
+  /// The kernel takes ESP out of what comes (RFC 3948) and hands up the rest, IKE behind its marker. False where the kernel can't.
+  bool decapsulate();
+  /// Datagrams come with the packet's mark (Linux 5.19). False where the kernel can't.
+  bool receiveMarks();
 
  private:
   Socket(File file, const SocketOptions& options, bool raw);
@@ -67,6 +71,8 @@ struct Datagram {
   uint8_t* data = nullptr;
   uint32_t length = 0;
   uint32_t segment = 0;
+  /// Of the packet, where the socket asked for it.
+  uint32_t mark = 0;
   Path path;
 };
 
@@ -100,6 +106,8 @@ struct Outgoing {
   /// 0, or the size of the datagrams that the kernel is to cut it into.
   uint32_t segment = 0;
   const Path* path = nullptr;
+  /// Not 0: the packet carries it.
+  uint32_t mark = 0;
 };
 
 struct SendResult {

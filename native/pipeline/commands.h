@@ -1,5 +1,5 @@
 // The lists of changes as they come from the control plane: one run of octets, decoded whole before anything is changed.
-// src/platform/userland-codec.ts writes what is read here; both sides are big-endian.
+// src/platform/native-codec.ts writes what is read here; both sides are big-endian.
 #pragma once
 
 #include <cstdint>

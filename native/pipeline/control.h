@@ -34,7 +34,7 @@ class Control {
   /// Destroys everything; no worker may run any more.
   void clear();
 
-  /// Records of counters that changed since the last call, for src/platform/userland-codec.ts.
+  /// Records of counters that changed since the last call, for src/platform/native-codec.ts.
   std::vector<uint8_t> activity();
 
  private:

@@ -1,11 +1,14 @@
 #include "pipeline/events.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "pipeline/octets.h"
 
 namespace gatehouse::pipeline {
 namespace {
 
-enum class Kind : uint8_t { ike = 1, control, ppp, dhcp, strayData, moved, pairUsed, sequenceLow, unknownSpi };
+enum class Kind : uint8_t { ike = 1, control, ppp, dhcp, strayData, moved, pairUsed, sequenceLow, unknownSpi, applied };
 
 /// A record's fixed part: at most a kind, two numbers and a path.
 class Head {
@@ -82,6 +85,14 @@ bool Events::pairUsed(uint32_t peer, uint32_t spi) {
 
 bool Events::sequenceLow(uint32_t peer, uint32_t spi) {
   return push(friends_, Head(Kind::sequenceLow).u32(peer).u32(spi).octets(), {});
+}
+
+bool Events::applied(uint32_t job, std::string_view code, std::string_view message) {
+  std::vector<uint8_t> body;
+  body.push_back(static_cast<uint8_t>(std::min<size_t>(code.size(), 255)));
+  body.insert(body.end(), code.begin(), code.begin() + body[0]);
+  body.insert(body.end(), message.begin(), message.end());
+  return push(friends_, Head(Kind::applied).u32(job).octets(), body);
 }
 
 }  // namespace gatehouse::pipeline

@@ -1,8 +1,9 @@
-// What workers tell the main thread, as records of octets. src/platform/userland-codec.ts reads what is written here.
+// What workers tell the main thread, as records of octets. src/platform/native-codec.ts reads what is written here.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "pipeline/address.h"
@@ -25,6 +26,9 @@ class Events {
   bool moved(uint32_t peer, uint32_t spi, const Path& path);
   bool pairUsed(uint32_t peer, uint32_t spi);
   bool sequenceLow(uint32_t peer, uint32_t spi);
+
+  /// What became of a list of changes; `code` is empty if all is well.
+  bool applied(uint32_t job, std::string_view code, std::string_view message);
 
   /// Something was pushed since the last call. For the worker.
   bool takePushed() { return std::exchange(pushed_, false); }

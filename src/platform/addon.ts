@@ -31,16 +31,6 @@ export type NativeKernelOptions = Omit<NativeOptions, 'workers' | 'engine'> & {
   readonly resume: boolean
 }
 
-/** As native/kernel/probe.h has it. */
-export type KernelProbe = {
-  readonly usable: boolean
-  /** One sentence: what was found, or what is missing. */
-  readonly why: string
-  /** Proposal strings whose SAs the kernel took. */
-  readonly ciphers: readonly string[]
-  readonly missing: readonly string[]
-}
-
 /** What both planes do. */
 export interface NativePlane {
   ports(): { ike: number; natt: number }
@@ -131,10 +121,9 @@ export type NativeKernelProbe = {
 
 export type NativeModule = NativeEngines & {
   readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane
-  /** Some milliseconds. */
-  readonly probeKernel?: () => NativeKernelProbe
   readonly KernelPlane: new (options: NativeKernelOptions, wake: () => void) => NativeKernelPlane
-  readonly probeKernel: () => KernelProbe
+  /** Some milliseconds. */
+  readonly probeKernel: () => NativeKernelProbe
   /** Blocks for seconds to minutes. */
   readonly benchEngines: (
     options: {

@@ -13,7 +13,7 @@ import type {
   SessionCounters,
   SessionId,
 } from '../../src/platform/fast-path.ts'
-import { splitNetwork } from '../../src/platform/userland-codec.ts'
+import { splitNetwork } from '../../src/platform/native-codec.ts'
 import { addressOctets, addressText, type Path, samePath } from '../../src/wire/address.ts'
 import { concat, equal, Reader, Writer } from '../../src/wire/codec.ts'
 import type { Datagram, Host, Network } from '../scenarios/network.ts'

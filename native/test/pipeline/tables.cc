@@ -155,7 +155,7 @@ TEST("router: hosts before networks, long prefixes before short ones, then who t
   CHECK(router.find(v4(0x0A010203)) == &wide);
 }
 
-/// Lists as src/platform/userland-codec.ts writes them.
+/// Lists as src/platform/native-codec.ts writes them.
 class List {
  public:
   List& u8(uint32_t value) {

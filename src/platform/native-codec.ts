@@ -1,4 +1,4 @@
-// The octets that go between this process's JavaScript and its native data plane: changes down (native/pipeline/commands.cc reads them), events and
+// The octets that go between this process's JavaScript and its native data planes: changes down (native/pipeline/commands.cc reads them), events and
 // counters up (events.cc and control.cc write them). Big-endian; the two sides are built together, so there is no version.
 import { addressOctets, addressText, type Path } from '../wire/address.ts'
 import { Reader } from '../wire/codec.ts'
@@ -257,6 +257,12 @@ function takeEvent(from: Reader): FastPathEvent {
       const spi = from.u32('spi')
       return { on: 'unknownSpi', path: takePath(from), spi }
     }
+    case 10: {
+      const job = from.u32('job')
+      const code = words(from.take(from.u8('code length'), 'code'))
+      const message = words(from.rest())
+      return code === '' ? { on: 'applied', job } : { on: 'applied', job, failure: { code, message } }
+    }
     default:
       return from.fail('kind', `event ${kind} is unknown`)
   }
@@ -296,4 +302,8 @@ export function decodeActivity(octets: Uint8Array): Activity {
 
 function traffic([octetsIn, packetsIn, octetsOut, packetsOut]: readonly number[]) {
   return { octetsIn: octetsIn!, packetsIn: packetsIn!, octetsOut: octetsOut!, packetsOut: packetsOut! }
+}
+
+function words(octets: Uint8Array): string {
+  return new TextDecoder().decode(octets)
 }

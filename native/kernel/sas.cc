@@ -1,0 +1,221 @@
+// The part of Control that makes SAs and policies.
+#include <net/if.h>
+
+#include <cerrno>
+
+#include "kernel/control.h"
+#include "kernel/ruleset.h"
+#include "linux/offload-device.h"
+#include "linux/ppp-device.h"
+
+namespace gatehouse::kernel {
+namespace {
+
+/// How many numbers a moved SA leaves out: more than are sent between reading the last one and changing over.
+constexpr uint64_t leap = 8192;
+
+os::xfrm::Sa describe(const Pair& pair, os::xfrm::Direction direction) {
+  const Half& half = direction == os::xfrm::Direction::in ? pair.inbound : pair.outbound;
+  os::xfrm::Sa sa;
+  sa.direction = direction;
+  sa.spi = half.spi;
+  sa.path = pair.path;
+  sa.encapsulated = pair.encapsulated;
+  sa.transform = half.transform;
+  sa.cipherKey = half.cipherKey.octets();
+  sa.integrityKey = half.integrityKey.octets();
+  sa.replayWindow = pair.replayWindow;
+  sa.mark = sa.reqid = pair.peer.mark();
+  return sa;
+}
+
+os::nft::Element spiElement(const Pair& pair) {
+  return {"spis", os::nft::Key().number32(pair.inbound.spi).done(), {}, {}};
+}
+
+}  // namespace
+
+void Control::addSas(Pair& pair) {
+  std::vector<os::Message> known;
+  known.push_back(os::nft::addElement(tableName, spiElement(pair)));
+  elements(std::move(known), "cannot note an SPI");
+  auto inbound = describe(pair, os::xfrm::Direction::in);
+  auto outbound = describe(pair, os::xfrm::Direction::out);
+  inbound.offloadDevice = outbound.offloadDevice = offloadDevice(pair);
+  try {
+    addSa(inbound);
+    try {
+      addSa(outbound);
+    } catch (const Refused&) {
+      os::Message back = os::xfrm::removeSa(pair.path.local.address, pair.inbound.spi, 0);
+      xfrm_.request(back);
+      throw;
+    }
+  } catch (const Refused&) {
+    std::vector<os::Message> unknown;
+    unknown.push_back(os::nft::removeElement(tableName, spiElement(pair)));
+    nft_.batch(unknown);
+    throw;
+  }
+}
+
+// With the device if it takes it: whole packets, else the cipher; without, if it doesn't.
+void Control::addSa(os::xfrm::Sa& sa) {
+  if (sa.offloadDevice != 0) {
+    for (const bool packet : {true, false}) {
+      sa.offloadPacket = packet;
+      os::Message tried = os::xfrm::addSa(sa);
+      const os::Answer answer = xfrm_.request(tried);
+      if (answer.ok()) {
+        noteOffload(sa);
+        return;
+      }
+      offloadRefusal_ = answer.why();
+    }
+    notOffloaded_ += 1;
+    sa.offloadDevice = 0;
+    sa.offloadPacket = false;
+  }
+  os::Message message = os::xfrm::addSa(sa);
+  const os::Answer answer = xfrm_.request(message);
+  if (answer.ok()) return;
+  const std::string what = "this kernel takes no SA with " + crypto::nameOf(sa.transform);
+  // ENOSYS and ENOENT: an algorithm that isn't there; EPROTONOSUPPORT: no ESP.
+  const bool unsupported = answer.error == ENOSYS || answer.error == ENOENT || answer.error == EPROTONOSUPPORT ||
+                           answer.error == EOPNOTSUPP;
+  if (answer.error == EEXIST)
+    throw Refused{"spi-in-use", "the kernel has an SA with SPI " + std::to_string(sa.spi) + " already"};
+  must(answer, unsupported ? "unsupported-algorithm" : "kernel", what);
+}
+
+// A kernel takes an SA for a device without the means as well, and does the work itself.
+void Control::noteOffload(const os::xfrm::Sa& sa) {
+  const bool in = sa.direction == os::xfrm::Direction::in;
+  os::Message asked =
+      os::xfrm::getSa(in ? sa.path.local.address : sa.path.remote.address, sa.spi, in ? 0 : sa.mark);
+  bool offloaded = false;
+  xfrm_.ask(asked, [&](const os::Received& message) {
+    if (const auto kept = os::xfrm::readSa(message)) offloaded = kept->offloaded;
+  });
+  offloaded_ += offloaded ? 1 : 0;
+  notOffloaded_ += offloaded ? 0 : 1;
+  if (!offloaded) offloadRefusal_ = "the device has no ESP offload";
+}
+
+void Control::removeSas(const Pair& pair) {
+  os::Message inbound = os::xfrm::removeSa(pair.path.local.address, pair.inbound.spi, 0);
+  xfrm_.request(inbound);
+  os::Message outbound = os::xfrm::removeSa(pair.path.remote.address, pair.outbound.spi, pair.peer.mark());
+  xfrm_.request(outbound);
+  std::vector<os::Message> unknown;
+  unknown.push_back(os::nft::removeElement(tableName, spiElement(pair)));
+  nft_.batch(unknown);
+}
+
+bool Control::used(Pair& pair) {
+  os::Message quiet = os::xfrm::silence(pair.path.local.address, pair.inbound.spi, 0, pair.peer.mark());
+  xfrm_.request(quiet);
+  if (pair.usedTold) return false;
+  pair.usedTold = true;
+  pair.usable = true;
+  if (pair.peer.active == nullptr || pair.peer.active->ordinal < pair.ordinal) {
+    try {
+      use(&pair, pair.peer);
+    } catch (const Refused&) {
+      // The policy stays with the former pair; the control plane's own useOutbound will say why.
+    }
+    undo_.clear();
+  }
+  return true;
+}
+
+void Control::use(Pair* pair, Peer& peer) {
+  Pair* const before = peer.active;
+  undo([this, &peer, before] {
+    peer.active = before;
+    setPolicy(peer);
+  });
+  peer.active = pair;
+  pair->usable = true;
+  setPolicy(peer);
+  refreshMtus(peer);
+}
+
+// One policy a peer. The new one is there before the old one goes.
+void Control::setPolicy(Peer& peer) {
+  const Pair* pair = peer.best();
+  if (pair == nullptr && !peer.policy) return;
+  Peer::Policy wanted = pair == nullptr ? *peer.policy : Peer::Policy{pair->path.local.address, pair->path.remote.address, 0};
+  wanted.spi = peer.active == nullptr ? 0 : peer.active->outbound.spi;
+  if (peer.policy == wanted) return;
+  os::Message message = os::xfrm::setPolicy(wanted.local, wanted.remote, peer.mark(), peer.mark(), wanted.spi);
+  must(xfrm_.request(message), "kernel", "cannot set the policy of peer " + std::to_string(peer.id));
+  if (peer.policy && (peer.policy->local != wanted.local || peer.policy->remote != wanted.remote)) {
+    os::Message old = os::xfrm::removePolicy(peer.policy->local, peer.policy->remote, peer.mark());
+    xfrm_.request(old);
+  }
+  peer.policy = wanted;
+}
+
+// 1 outbound SAs under the new address · 2 the policy points to them · 3 tunnels' sockets · 4 the old SAs go. Inbound SAs take packets from anywhere.
+void Control::moveTo(Peer& peer, const Endpoint& remote) {
+  std::vector<os::Message> old;
+  for (const auto& pair : peer.pairs) {
+    if (pair->path.remote == remote) continue;
+    if (pair->path.remote.address != remote.address)
+      old.push_back(os::xfrm::removeSa(pair->path.remote.address, pair->outbound.spi, peer.mark()));
+    moveOutbound(*pair, remote);
+    pair->movedTo.reset();
+  }
+  setPolicy(peer);
+  for (const auto& [id, tunnel] : peer.tunnels) os::reconnect(tunnel->udp, {remote.address, tunnel->number});
+  for (os::Message& message : old) xfrm_.request(message);
+  refreshMtus(peer);
+}
+
+void Control::moveOutbound(Pair& pair, const Endpoint& remote) {
+  const bool elsewhere = pair.path.remote.address != remote.address;
+  os::Message asked = os::xfrm::getSa(pair.path.remote.address, pair.outbound.spi, pair.peer.mark());
+  uint64_t sequence = 0;
+  must(xfrm_.ask(asked,
+                 [&](const os::Received& message) {
+                   if (const auto kept = os::xfrm::readSa(message)) sequence = kept->sequence;
+                 }),
+       "kernel", "cannot read the SA that moves");
+  const Path before = pair.path;
+  pair.path.remote = remote;
+  os::xfrm::Sa sa = describe(pair, os::xfrm::Direction::out);
+  sa.sequence = elsewhere ? sequence + leap : sequence;
+  os::Message message = os::xfrm::addSa(sa, !elsewhere);
+  const os::Answer answer = xfrm_.request(message);
+  if (!answer.ok()) pair.path = before;
+  must(answer, "kernel", "cannot move an SA");
+}
+
+// Offload is by the device that the packets leave by; `auto` asks the kernel which that is, and only for ESP outside of UDP, which is all that any takes.
+int Control::offloadDevice(const Pair& pair) const {
+  if (options_.offload == "off") return 0;
+  if (options_.offload != "auto") return static_cast<int>(if_nametoindex(options_.offload.c_str()));
+  if (pair.encapsulated) return 0;
+  return os::espOffloadDevice(pair.path.local.address);
+}
+
+void Control::sweep() {
+  std::vector<os::Message> remains;
+  os::Message sas = os::xfrm::dumpSas();
+  xfrm_.dump(sas, [&](const os::Received& message) {
+    const auto kept = os::xfrm::readSa(message);
+    if (!kept || (kept->mark & markMask) != markOfOurs) return;
+    remains.push_back(
+        os::xfrm::removeSa(kept->destination, kept->spi, kept->direction == os::xfrm::Direction::in ? 0 : kept->mark));
+  });
+  os::Message policies = os::xfrm::dumpPolicies();
+  xfrm_.dump(policies, [&](const os::Received& message) {
+    const auto kept = os::xfrm::readPolicy(message);
+    if (!kept || (kept->mark & markMask) != markOfOurs) return;
+    remains.push_back(os::xfrm::removePolicy(kept->local, kept->remote, kept->mark));
+  });
+  for (os::Message& message : remains) xfrm_.request(message);
+}
+
+}  // namespace gatehouse::kernel

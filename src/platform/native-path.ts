@@ -1,0 +1,135 @@
+// What the native fast paths share: events drained in batches on the main thread, calls passed on as numbers and octets.
+import { addressOctets, type Path } from '../wire/address.ts'
+import type { NativeOptions, NativePlane } from './addon.ts'
+import type { Activity, Change, FastPath, FastPathEvent, FastPathOptions, PeerId, SessionId } from './fast-path.ts'
+import { ChangeError, decodeActivity, decodeEvents, encodeChanges, encodePath, splitNetwork } from './native-codec.ts'
+
+/** One drain's room: a few hundred usual events, and always more than the largest one. */
+const drainOctets = 256 * 1024
+
+export abstract class NativePath<Plane extends NativePlane> implements FastPath {
+  abstract readonly kind: FastPath['kind']
+  readonly ports: { readonly ike: number; readonly natt: number }
+  protected readonly native: Plane
+  readonly #buffer = new Uint8Array(drainOctets)
+  /** Outcomes that are known here, told before anything that came later. */
+  #outcomes: FastPathEvent[] = []
+  #receive: ((batch: readonly FastPathEvent[]) => void) | undefined
+  #scheduled = false
+  #closed = false
+
+  /** `open` is given what wakes this path. Not drained in there: an error thrown into Node-API is only warned of (DEP0168), out of an immediate it is an uncaught one. */
+  constructor(open: (wake: () => void) => Plane) {
+    this.native = open(() => this.#schedule())
+    this.ports = this.native.ports()
+  }
+
+  get description(): string {
+    return `${this.kind}, ${this.native.description()}`
+  }
+
+  listen(receive: (batch: readonly FastPathEvent[]) => void): void {
+    this.#receive = receive
+    this.#schedule()
+  }
+
+  apply(job: number, changes: readonly Change[]): void {
+    try {
+      const octets = encodeChanges(changes)
+      try {
+        this.applyOctets(job, octets)
+      } finally {
+        octets.fill(0)
+      }
+    } catch (error) {
+      if (!(error instanceof ChangeError)) throw error
+      this.told(job, { code: error.code, message: error.message })
+    }
+  }
+
+  /** Hands the list over; its outcome comes by `told` or as an event. The octets are wiped afterwards. */
+  protected abstract applyOctets(job: number, octets: Uint8Array): void
+
+  protected told(job: number, failure: { code: string; message: string } | undefined): void {
+    this.#outcomes.push(failure ? { on: 'applied', job, failure } : { on: 'applied', job })
+    this.#schedule()
+  }
+
+  sendIke(path: Path, octets: Uint8Array): void {
+    this.native.sendIke(encodePath(path), octets)
+  }
+
+  sendKeepalive(path: Path): void {
+    this.native.sendKeepalive(encodePath(path))
+  }
+
+  sendControl(peer: PeerId, localPort: number, remotePort: number, octets: Uint8Array): void {
+    this.native.sendControl(peer, localPort, remotePort, octets)
+  }
+
+  sendPpp(session: SessionId, protocol: number, payload: Uint8Array): void {
+    this.native.sendPpp(session, protocol, payload)
+  }
+
+  activity(): Activity {
+    return decodeActivity(this.native.activity())
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.native.counters()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#outcomes = []
+    this.native.close()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#drain()
+    })
+  }
+
+  /** One batch; if there is more, timers and sockets get their turn first. */
+  #drain(): void {
+    if (this.#closed || !this.#receive) return
+    const result = this.native.drain(this.#buffer)
+    const octets = this.#buffer.subarray(0, Math.floor(result / 2))
+    const batch = [...this.#outcomes, ...decodeEvents(octets)]
+    this.#outcomes = []
+    if (result % 2 === 1) this.#schedule()
+    if (batch.length > 0) this.#receive(batch)
+  }
+}
+
+/** What both planes are opened with. */
+export function sharedOptions(
+  options: FastPathOptions,
+): Pick<NativeOptions, 'listen' | 'ikePort' | 'nattPort' | 'tunName' | 'tunAddress' | 'tunPrefix' | 'tunMtu'> {
+  const [address, prefix] = tunAddress(options.tunAddress)
+  return {
+    listen: options.listen.map(octetsOf),
+    ikePort: options.ports.ike,
+    nattPort: options.ports.natt,
+    tunName: options.tunName,
+    tunAddress: address,
+    tunPrefix: prefix,
+    tunMtu: options.tunMtu,
+  }
+}
+
+function octetsOf(address: string): Uint8Array {
+  const octets = addressOctets(address)
+  if (!octets) throw new Error(`'${address}' is no address`)
+  return octets
+}
+
+function tunAddress(text: string | undefined): [Uint8Array | undefined, number] {
+  if (text === undefined) return [undefined, 0]
+  const [address, prefix] = splitNetwork(text)
+  return [octetsOf(address), prefix]
+}
