@@ -17,6 +17,8 @@ import {
 import { dirname, join } from 'node:path'
 import { $ } from 'zx'
 import type { Board } from '../board/common/board.ts'
+import { changesOf, write as writeSystem } from '../src/system/disk.ts'
+import { systemFiles } from '../src/system/files.ts'
 import { keepModules } from './modules.ts'
 import { type DebianPackage, unpack } from './packages.ts'
 import { layProgram, type NpmPackage } from './program.ts'
@@ -57,6 +59,7 @@ export async function layRoot(root: string, options: RootOptions): Promise<Root>
   const own = join(sources.folder, 'board', board.name, 'overlay')
   if (existsSync(own)) cpSync(own, root, { recursive: true, verbatimSymlinks: true })
   layFacts(root, options)
+  laySystem(root, board)
   const npm = await layProgram(sources.folder, board.architecture, cache, root)
   for (const overlay of options.overlays) cpSync(overlay, root, { recursive: true, verbatimSymlinks: true })
   enableUnits(root)
@@ -147,6 +150,11 @@ function layLinks(root: string, board: Board): void {
 
 function engineModules({ engines, watchdog }: Board): readonly string[] {
   return [...engines.flatMap(({ module }) => module ?? []), ...(watchdog?.module ? [watchdog.module] : [])]
+}
+
+/** Firewall, logs and watchdog of a board without a configuration; at start `system apply` changes what its configuration says otherwise. */
+function laySystem(root: string, board: Board): void {
+  writeSystem(changesOf(systemFiles(undefined, board), root), root)
 }
 
 /** What this image is, and what the board's ports are called. */
