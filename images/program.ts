@@ -89,7 +89,7 @@ function closure(lock: Readonly<Record<string, LockEntry>>): readonly string[] {
 
 /** What a package carries besides what is imported: types, tests, maps, documentation. */
 function isUsed(path: string): boolean {
-  return !/\.(d\.[cm]?ts|map|md|markdown|flow|tsx?)$|\/(test|tests|docs|benchmarks|examples|\.github|browser|locales\/(?!en))\b/.test(
+  return !/\.(d\.[cm]?ts|map|md|markdown|flow|tsx?)$|\/(test|tests|docs|benchmarks|examples|\.github)\b/.test(
     path.replace(/^.*?\/node_modules\//, '/'),
   )
 }
