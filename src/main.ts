@@ -22,6 +22,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
                                                                measures every engine, idle and loaded, and writes the best into
                                                                the configuration
   gatehouse image build|flash --board NAME                     firmware for a board, and its way onto a device
+  gatehouse update install FILE|status                         on a device: new firmware into the other slot
 `
 
 /** What each command's module exports: its exit code comes back. */
@@ -38,6 +39,7 @@ const commands: Record<string, () => Promise<Command>> = {
   engines: () => import('./cli/engines.ts'),
   console: () => import('./cli/console.ts'),
   image: () => import('./cli/image.ts'),
+  update: () => import('./cli/update.ts'),
   system: () => import('./cli/system.ts'),
 }
 
