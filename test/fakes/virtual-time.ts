@@ -11,8 +11,12 @@ export class VirtualTime implements Clock, Timers {
   /** The wall clock at moment 0. */
   readonly epoch: Date
 
-  constructor(epoch = new Date('2026-01-01T00:00:00Z')) {
+  readonly #settle: () => Promise<void>
+
+  /** `settled` lets the promises between two timers finish; a fixed number of turns unless said. */
+  constructor(epoch = new Date('2026-01-01T00:00:00Z'), settled = settle) {
     this.epoch = epoch
+    this.#settle = settled
   }
 
   now(): number {
@@ -46,7 +50,7 @@ export class VirtualTime implements Clock, Timers {
   /** Moves ahead until `done` says so, at most `ms`; tells whether it did. */
   async until(done: () => boolean, ms: number): Promise<boolean> {
     const end = this.#now + ms
-    await settle()
+    await this.#settle()
     while (!done()) {
       const next = this.#heap[0]
       if (!next || next.at > end) {
@@ -61,7 +65,7 @@ export class VirtualTime implements Clock, Timers {
       }
       this.#now = Math.max(this.#now, next.at)
       next.run()
-      await settle()
+      await this.#settle()
     }
     return true
   }
