@@ -198,7 +198,10 @@ function valueNamed(list: unknown, name: unknown): unknown {
 }
 
 function show(document: Document): string {
-  if (isMap(document.contents) && document.contents.items.length === 0) return ''
+  const { contents } = document
+  // A factory-fresh board has no configuration: an empty text's content is nothing, which the schema has no way to write.
+  if (contents === null || (isScalar(contents) && (contents.value ?? '') === '')) return ''
+  if (isMap(contents) && contents.items.length === 0) return ''
   return document.toString(formatting)
 }
 
