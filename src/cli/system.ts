@@ -1,6 +1,7 @@
 // `gatehouse system apply`: what the configuration's `system:` section asks of the machine around the daemon, written and put in force. Run as root: at
 // start by its unit, afterwards by the console at each commit.
 import { existsSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { run as runCommand } from '../platform/linux/command.ts'
@@ -42,12 +43,14 @@ export function run(args: readonly string[]): Promise<number> {
       process.stdout.write(preview(files, root))
       return code
     }
-    const { changed, activated } = await apply(files, root, { run: runCommand, writeFile: writeFileSync })
+    const { changed, activated } = await apply(files, root, resolve(root) === '/' ? thisMachine : undefined)
     for (const line of [...changed, ...activated]) process.stdout.write(`${line}\n`)
     if (changed.length === 0) process.stdout.write('nothing changed\n')
     return code
   })
 }
+
+const thisMachine = { run: runCommand, writeFile: writeFileSync }
 
 type Read = { readonly configuration: Configuration | undefined; readonly code: number }
 
@@ -63,8 +66,11 @@ function read(file: string, ports: readonly string[] | undefined, boot: boolean)
   }
   for (const warning of outcome.warnings) process.stderr.write(`${showFault(file, warning)}\n`)
   if (outcome.configuration.system) return { configuration: outcome.configuration, code: 0 }
-  process.stderr.write(
-    `${file}: it has no system: section; "system: { wan: { port: wan0, dhcp: true } }" is right on a board\n`,
-  )
-  return { configuration: boot ? outcome.configuration : undefined, code: boot ? 0 : 2 }
+  const right = '"system: { wan: { port: wan0, dhcp: true } }" is right on a board'
+  if (!ports) {
+    process.stderr.write(`${file}: it has no system: section, so nothing here is ours to change; ${right}\n`)
+    return { configuration: undefined, code: 2 }
+  }
+  process.stderr.write(`${file}: it has no system: section: no network, and a closed firewall; ${right}\n`)
+  return { configuration: outcome.configuration, code: 0 }
 }

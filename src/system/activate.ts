@@ -2,7 +2,6 @@
 //
 // At start, before those services run, they are left alone: they read the new files when they come. Only the firewall and the host name have no
 // service of their own.
-import { join } from 'node:path'
 import type { Run } from '../platform/linux/command.ts'
 import type { Concern, SystemFile } from './file.ts'
 import { rsyslogFile } from './logging.ts'
@@ -108,9 +107,4 @@ async function startOrStop(
   if (!(await active('multi-user.target', run))) return undefined
   await run('systemctl', ['restart', unit])
   return `${unit} was started`
-}
-
-/** Where `root` is another machine's disk, nothing runs there that could be told. */
-export function isThisMachine(root: string): boolean {
-  return join(root, '/') === '/'
 }

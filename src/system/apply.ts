@@ -1,5 +1,5 @@
 // `system apply`: the files that are wanted, what of them is new, written and put in force; or, where that fails, everything as it was.
-import { activate, isThisMachine, type Machine } from './activate.ts'
+import { activate, type Machine } from './activate.ts'
 import { type Change, changesOf, undo, write } from './disk.ts'
 import type { SystemFile } from './file.ts'
 
@@ -10,14 +10,20 @@ export type Applied = {
   readonly activated: readonly string[]
 }
 
-/** Idempotent. Fails with an Error that says what failed; then files and services are as they were, as far as they can be. */
-export async function apply(files: readonly SystemFile[], root: string, machine: Machine): Promise<Applied> {
+/**
+ * Idempotent. `machine` undefined: the files are another machine's, or one's that doesn't run, and nobody is told. Fails with an Error that says what
+ * failed; then files and services are as they were, as far as they can be.
+ */
+export async function apply(
+  files: readonly SystemFile[],
+  root: string,
+  machine: Machine | undefined,
+): Promise<Applied> {
   const changes = changesOf(files, root)
   const firewall = changes.find(({ wanted }) => wanted.concern === 'firewall')?.wanted
-  const here = isThisMachine(root)
-  if (here && firewall?.is === 'text') await machine.run('nft', ['-c', '-f', '-'], firewall.text)
+  if (machine && firewall?.is === 'text') await machine.run('nft', ['-c', '-f', '-'], firewall.text)
   write(changes, root)
-  if (!here) return { changed: changes.map(show), activated: [] }
+  if (!machine) return { changed: changes.map(show), activated: [] }
   try {
     const activated = await activate(
       changes.map(({ wanted }) => wanted),
