@@ -94,4 +94,15 @@ export class Input {
       this.#interrupt = outer
     }
   }
+
+  /** Runs something to which Ctrl-C is an octet like others: noise may be one. A hang-up still ends what waits for octets. */
+  async uninterruptible<T>(body: () => Promise<T>): Promise<T> {
+    const outer = this.#interrupt
+    this.#interrupt = undefined
+    try {
+      return await body()
+    } finally {
+      this.#interrupt = outer
+    }
+  }
 }

@@ -61,7 +61,6 @@ async function askAll(shell: Pick<Shell, 'terminal'>, before: Answers, ports: Po
   while (i < questions.length) {
     const question = questions[i]!
     if (!asked(i)) {
-      delete answers[question.key]
       i++
       continue
     }
@@ -75,7 +74,8 @@ async function askAll(shell: Pick<Shell, 'terminal'>, before: Answers, ports: Po
       while (i > 0 && !asked(i))
     }
   }
-  return answers
+  // What was answered on a way that was left again doesn't count.
+  return Object.fromEntries(questions.flatMap(({ key }, n) => (asked(n) ? [[key, answers[key]!]] : [])))
 }
 
 /** Asks until an answer fits. */

@@ -26,9 +26,9 @@ export const load: Command = word('load', 'Fetch a whole configuration into the 
   next: [
     word('terminal', 'Pasted here; a line with a single dot ends it', { run: paste }),
     word('sealed', 'Sent by a program, sealed to the key of this board', {
-      next: receiving((shell, values) => receive(shell, values, true)),
+      next: receiving((shell, values) => shell.terminal.input.uninterruptible(() => receive(shell, values, true))),
     }),
-    ...receiving((shell, values) => receive(shell, values, false)),
+    ...receiving((shell, values) => shell.terminal.input.uninterruptible(() => receive(shell, values, false))),
   ],
 })
 

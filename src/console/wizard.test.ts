@@ -1,0 +1,123 @@
+// The wizard: every question, back, out of it at any point, and what it writes.
+import { describe, expect, test } from 'vitest'
+import { configFile, FakeDevice } from '../../test/fakes/console-device.ts'
+import { consoleOn } from '../../test/fakes/console-line.ts'
+import { parseConfiguration } from '../config/parse.ts'
+
+function fresh() {
+  const device = new FakeDevice()
+  device.disk.files.clear()
+  return { device, ...consoleOn(device) }
+}
+
+const read = (device: FakeDevice) => {
+  const outcome = parseConfiguration(device.disk.read(configFile) ?? '', () => '')
+  if (outcome.is !== 'valid') throw new Error(JSON.stringify(outcome.faults))
+  return outcome.configuration
+}
+
+const dhcp = ['yes', 'gw7', 'secret123', 'secret123', '', '', '', '', 'bob', '', 'yes']
+
+describe('the wizard', () => {
+  test('DHCP, generated secrets: the usual answers suffice', async () => {
+    const { device, type, read: unread, settle } = fresh()
+    await settle()
+    expect(unread()).toBe(`This gateway is not configured yet.
+A few questions set it up. "back" goes one question back, "exit" or Ctrl-C to the command line; nothing is written before the end.
+Set it up now: yes or no [yes]: `)
+    let said = ''
+    for (const answer of dhcp) said = await type(`${answer}\r`, answer === 'yes' && said !== '' ? /> $/ : undefined)
+    const shown = /pre-shared key is (\S+)[\s\S]*user is bob with the password (\S+)\./.exec(said)
+    const { hostname, remoteAccess, users, system } = read(device)
+    expect(hostname).toBe('gw7')
+    expect(remoteAccess.preSharedKey.revealText()).toBe(shown?.[1])
+    expect(users.map(({ name, password }) => [name, password?.revealText()])).toEqual([['bob', shown?.[2]]])
+    expect(system).toMatchObject({ wan: { is: 'dhcp', port: 'wan0' }, lan: { ports: ['lan0', 'lan1'] } })
+    expect(device.ran).toEqual(['system apply', 'reload'])
+    await type('logout\r')
+    await type('admin\r')
+    expect(await type('secret123\r', /> $/)).toContain('gw7> ')
+  })
+
+  test('static address, typed key: each wrong answer is asked again with what would be right', async () => {
+    const { device, type } = fresh()
+    await type('y\r')
+    expect(await type('gw 7\r')).toContain(
+      'letters, digits and hyphens, at most 63, are right\nName of this gateway [gatehouse]: ',
+    )
+    await type('\r')
+    expect(await type('short\r')).toContain('a password of 8 to 200')
+    await type('secret123\r')
+    expect(await type('secret124\r')).toContain('it is not the same')
+    await type('secret123\r')
+    await type('\r')
+    expect(await type('isdn\r')).toContain('dhcp, static, pppoe is right')
+    await type('sta\r')
+    expect(await type('192.0.2.2\r')).toContain('192.0.2.2/24 is right')
+    expect(await type('192.0.2.2/24\r')).toContain("Provider's router [192.0.2.1]: ")
+    await type('\r')
+    await type('9.9.9.9\r')
+    await type('none\r')
+    await type('typed\r')
+    expect(await type('tooshort\r')).toContain('12 to 200')
+    await type('a key of my own\r')
+    await type('alice\r')
+    expect(await type('wonderland\r')).toContain(
+      'internet:  wan0, static 192.0.2.2/24 by 192.0.2.1\nkey:       typed\nuser:      alice\n',
+    )
+    expect(await type('\r', /> $/)).toContain('with the password that was typed')
+    const { remoteAccess, system } = read(device)
+    expect(remoteAccess.preSharedKey.revealText()).toBe('a key of my own')
+    expect(system?.wan).toEqual({
+      is: 'static',
+      port: 'wan0',
+      dns: ['9.9.9.9'],
+      address: { address: '192.0.2.2', prefix: 24 },
+      gateway: '192.0.2.1',
+    })
+    expect(system?.lan).toBeUndefined()
+  })
+
+  test('back goes one question back, over those that are not asked, and keeps the answers', async () => {
+    const { type, device } = fresh()
+    for (const answer of ['y', 'gw7', 'secret123', 'secret123', 'wan0', 'pppoe', 'user@isp', 'pppoe-secret'])
+      await type(`${answer}\r`)
+    await type('back\r')
+    expect(await type('back\r')).toContain('PPPoE user name [user@isp]: ')
+    expect(await type('back\r')).toContain('dhcp, static or pppoe [pppoe]: ')
+    expect(await type('dhcp\r')).toContain('Address on the LAN ports')
+    expect(await type('back\r')).toContain('dhcp, static or pppoe [dhcp]: ')
+    for (const answer of ['pppoe', '', 'pppoe-secret', 'none', '', 'bob', '']) await type(`${answer}\r`)
+    expect(await type('back\r')).toContain("The user's password")
+    await type('hunter22\r')
+    await type('\r', /> $/)
+    const { system } = read(device)
+    expect(system?.wan).toMatchObject({ is: 'pppoe', user: 'user@isp' })
+  })
+
+  test('left or cut off at any question: nothing is written', async () => {
+    for (let n = 0; n < dhcp.length - 1; n++) {
+      for (const way of ['exit\r', '\x03', 'hang-up', 'provision\r']) {
+        const { device, type, hangUp, ended } = fresh()
+        for (const answer of dhcp.slice(0, n)) await type(`${answer}\r`)
+        if (way === 'hang-up') {
+          hangUp()
+          await ended
+        } else expect(await type(way)).toContain('gatehouse> ')
+        expect(device.disk.files.size).toBe(0)
+      }
+    }
+  })
+
+  test('a board that refuses the configuration: said, nothing stays, and the answers are still there', async () => {
+    const { device, type } = fresh()
+    device.applySystem = async () => {
+      throw new Error('there is no port wan0')
+    }
+    let said = ''
+    for (const answer of dhcp)
+      said = await type(`${answer}\r`, answer === 'yes' && said !== '' ? /generated one \[\]: $/ : undefined)
+    expect(said).toContain('there is no port wan0; there is no configuration, as before')
+    expect(device.disk.read(configFile)).toBeUndefined()
+  })
+})
