@@ -41,6 +41,8 @@ Message aboutElement(uint16_t type, uint16_t flags, const std::string& table, co
   return message;
 }
 
+constexpr size_t padded(size_t length) { return (length + 3) & ~size_t{3}; }
+
 uint64_t bigEndian64(std::span<const uint8_t> octets) {
   return octets.size() < 8 ? 0
                            : static_cast<uint64_t>(pipeline::load32(octets.data())) << 32 |
@@ -55,12 +57,13 @@ Octets dataOf(std::span<const uint8_t> nested) {
 }  // namespace
 
 Key& Key::octets(std::span<const uint8_t> value) {
+  octets_.resize(padded(octets_.size()));
+  fields_ += 1;
   octets_.insert(octets_.end(), value.begin(), value.end());
   return *this;
 }
 Key& Key::mark(uint32_t value) { return octets(octetsOf(value)); }
 Key& Key::port(uint16_t value) {
-  octets_.resize((octets_.size() + 3) & ~size_t{3});
   uint8_t two[2];
   pipeline::store16(two, value);
   octets(two);
@@ -72,9 +75,15 @@ Key& Key::number32(uint32_t value) {
   return octets(four);
 }
 Key& Key::interface(const std::string& name) {
-  std::array<uint8_t, IFNAMSIZ> padded{};
-  std::memcpy(padded.data(), name.data(), std::min(name.size(), padded.size() - 1));
-  return octets(padded);
+  std::array<uint8_t, IFNAMSIZ> field{};
+  std::memcpy(field.data(), name.data(), std::min(name.size(), field.size() - 1));
+  return octets(field);
+}
+
+Octets Key::done() const {
+  Octets whole = octets_;
+  if (fields_ > 1) whole.resize(padded(whole.size()));
+  return whole;
 }
 
 Message addElement(const std::string& table, const Element& element) {

@@ -14,7 +14,7 @@ namespace gatehouse::os::nft {
 
 using Octets = std::vector<uint8_t>;
 
-/// A key of several fields: each begins at a multiple of four octets.
+/// A key of one field, or of several: then each takes up a multiple of four octets.
 class Key {
  public:
   /// Host order, as packet marks are.
@@ -25,10 +25,11 @@ class Key {
   /// 16 octets, zeros behind the name.
   Key& interface(const std::string& name);
   Key& octets(std::span<const uint8_t> value);
-  [[nodiscard]] const Octets& done() const { return octets_; }
+  [[nodiscard]] Octets done() const;
 
  private:
   Octets octets_;
+  int fields_ = 0;
 };
 
 struct Element {

@@ -12,6 +12,9 @@ namespace {
 constexpr uint16_t changing = NLM_F_REQUEST | NLM_F_ACK;
 constexpr uint16_t making = changing | NLM_F_CREATE | NLM_F_REPLACE;
 
+/// PPP's own three packets are for modems.
+constexpr uint32_t queueLength = 1000;
+
 uint8_t familyOf(const Address& address) { return address.isV4() ? AF_INET : AF_INET6; }
 
 Message aboutAddress(uint16_t type, uint16_t flags, int index, const Address& local, const Address& remote) {
@@ -49,7 +52,7 @@ Message setLink(int index, const std::string& name, uint32_t mtu) {
   ifinfomsg head{};
   head.ifi_index = index;
   head.ifi_flags = head.ifi_change = IFF_UP;
-  message.put(head).text(IFLA_IFNAME, name).attribute(IFLA_MTU, mtu);
+  message.put(head).text(IFLA_IFNAME, name).attribute(IFLA_MTU, mtu).attribute(IFLA_TXQLEN, queueLength);
   return message;
 }
 

@@ -13,7 +13,7 @@ namespace gatehouse::os::rtnetlink {
 using pipeline::Address;
 using pipeline::Network;
 
-/// Gives the interface this name and MTU and sets it up.
+/// Gives the interface this name and MTU and room for packets that wait, and sets it up.
 Message setLink(int index, const std::string& name, uint32_t mtu);
 Message setMtu(int index, uint32_t mtu);
 
