@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* ciphers[] = {"aes128gcm16", "aes192gcm16", "aes256gcm16", "aes128", "aes192", "aes256",
                                    "3des",        "des",         "null"};
-constexpr const char* hashes[] = {"sha1", "sha256", "sha384", "sha512", "md5"};
+constexpr const char* hashes[] = {"sha1", "sha256", "sha256_96", "sha384", "sha512", "md5"};
 
 /// Addresses for documentation (RFC 5737): nobody has an SA between them.
 Address documentation(uint8_t host) {

@@ -10,7 +10,11 @@ const unable = {
   usable: false,
   why: 'ESP is missing',
   ciphers: [],
-  missing: ['ESP (aes128-sha1: Protocol not supported)', 'PPPoL2TP sockets (Address family not supported)'],
+  missing: [
+    'ESP with aes128gcm16 (Requested AEAD algorithm not found)',
+    'ESP with aes128-sha1 (Requested type not found)',
+    'PPPoL2TP sockets (Address family not supported)',
+  ],
 }
 const wish: DataplaneWish = { dataplane: 'auto', esp: [gcm, cbc] }
 
@@ -24,7 +28,7 @@ test('auto, everything works: the kernel, and why', () => {
 test('auto, something is missing: userland, and what is missing', () => {
   expect(chooseDataplane(wish, () => unable)).toEqual({
     plane: 'userland',
-    why: "the kernel can't: ESP (aes128-sha1: Protocol not supported), PPPoL2TP sockets (Address family not supported)",
+    why: "the kernel can't: ESP (Requested AEAD algorithm not found), PPPoL2TP sockets (Address family not supported)",
   })
 })
 
@@ -52,7 +56,7 @@ test('kernel, where it works', () => {
 test('kernel, where it does not: what is missing and what to do', () => {
   const forced = { ...wish, dataplane: 'kernel' } as const
   expect(() => chooseDataplane(forced, () => unable)).toThrow(
-    "dataplane: kernel can't work here: ESP (aes128-sha1: Protocol not supported), PPPoL2TP sockets (Address family not supported); load what is missing (modprobe",
+    "dataplane: kernel can't work here: ESP (Requested AEAD algorithm not found), PPPoL2TP sockets (Address family not supported); load what is missing (modprobe",
   )
   expect(() => chooseDataplane(forced, () => ({ ...able, ciphers: ['aes256-sha1'] }))).toThrow(
     /no aes128gcm16, which the configuration allows; .*remoteAccess\.esp/,

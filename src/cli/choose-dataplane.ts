@@ -36,6 +36,11 @@ export function chooseDataplane(wish: DataplaneWish, probe: () => NativeKernelPr
 const advice =
   'load what is missing (modprobe esp4 xfrm_user l2tp_ppp ppp_generic nf_tables), run as root or with CAP_NET_ADMIN, or write dataplane: auto'
 
+/** A kernel without ESP lacks every transform: once is enough, with the reason of the first. */
 function missing({ missing: parts, why }: NativeKernelProbe): string {
-  return parts.length > 0 ? parts.join(', ') : why
+  const esp = parts.filter((part) => part.startsWith('ESP with '))
+  const reason = /\(.*\)$/.exec(esp[0] ?? '')?.[0] ?? ''
+  const others = parts.filter((part) => !esp.includes(part))
+  const all = esp.length > 1 ? [`ESP ${reason}`.trim(), ...others] : parts
+  return all.length > 0 ? all.join(', ') : why
 }

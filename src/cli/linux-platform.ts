@@ -2,9 +2,8 @@
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
-import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
-import { openKernel } from '../platform/kernel.ts'
+import { openKernel, probeKernel } from '../platform/kernel.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
@@ -22,13 +21,6 @@ export function logTo(form: string | undefined): Log {
   throw new UsageError(`--log ${form}: text or json is right`)
 }
 
-const noProbe = {
-  usable: false,
-  why: 'this build of the native module has no kernel data plane',
-  ciphers: [],
-  missing: [],
-}
-
 /** The machine; `store` keeps the journal by which a killed daemon's traces are removed. Without a wish (a client) the plane is userland. */
 export function linuxPlatform(log: Log, store: Store | undefined, wish?: DataplaneWish): Platform {
   return {
@@ -40,7 +32,7 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
     openFastPath: async (options) => {
       try {
         if (wish === undefined) return openUserland(options)
-        const { plane, why } = chooseDataplane(wish, () => loadNative().probeKernel?.() ?? noProbe)
+        const { plane, why } = chooseDataplane(wish, probeKernel)
         return plane === 'kernel' ? openKernel({ ...options, why }) : openUserland({ ...options, why })
       } catch (error) {
         throw new Error(adviceFor(error as Error), { cause: error })

@@ -37,7 +37,7 @@ class Kernel extends NativePath<NativeKernelPlane> {
       holder: options.holder ?? '',
       resume: options.resume ?? false,
     }
-    super((wake) => new KernelPlane({ ...sharedOptions(options), ...own }, wake))
+    super((wake) => new KernelPlane({ ...sharedOptions(options), ...own }, wake), options.why)
   }
 
   protected applyOctets(job: number, octets: Uint8Array): void {

@@ -11,6 +11,7 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   abstract readonly kind: FastPath['kind']
   readonly ports: { readonly ike: number; readonly natt: number }
   protected readonly native: Plane
+  readonly #why: string | undefined
   readonly #buffer = new Uint8Array(drainOctets)
   /** Outcomes that are known here, told before anything that came later. */
   #outcomes: FastPathEvent[] = []
@@ -19,13 +20,14 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   #closed = false
 
   /** `open` is given what wakes this path. Not drained in there: an error thrown into Node-API is only warned of (DEP0168), out of an immediate it is an uncaught one. */
-  constructor(open: (wake: () => void) => Plane) {
+  constructor(open: (wake: () => void) => Plane, why?: string) {
+    this.#why = why
     this.native = open(() => this.#schedule())
     this.ports = this.native.ports()
   }
 
   get description(): string {
-    return `${this.kind}, ${this.native.description()}`
+    return `${this.kind}, ${this.native.description()}${this.#why ? `; ${this.#why}` : ''}`
   }
 
   listen(receive: (batch: readonly FastPathEvent[]) => void): void {

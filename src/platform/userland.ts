@@ -17,7 +17,7 @@ class Userland extends NativePath<NativeDataPlane> {
   constructor(options: FastPathOptions) {
     const { DataPlane } = loadNative()
     const own = { workers: options.workers ?? 0, engine: options.engine ?? '' }
-    super((wake) => new DataPlane({ ...sharedOptions(options), ...own }, wake))
+    super((wake) => new DataPlane({ ...sharedOptions(options), ...own }, wake), options.why)
   }
 
   protected applyOctets(job: number, octets: Uint8Array): void {

@@ -130,9 +130,7 @@ export class Gateway {
   }
 
   async status(): Promise<Status> {
-    const { code, stdout, stderr } = await this.#host.gatehouse(['status', '--json', '--state', this.#state])
-    if (code !== 0) throw new Error(`gatehouse status: exit ${code}\n${stdout}${stderr}`)
-    return JSON.parse(stdout)
+    return (await this.#host.status(this.#state)) as Status
   }
 
   /** The session of the user, once it is there. */
