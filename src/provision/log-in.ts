@@ -2,7 +2,7 @@
 import { type ConsoleState, consoleState } from './console-state.ts'
 import { type Dialogue, lastWords } from './dialogue.ts'
 import type { Prompt } from './find-prompt.ts'
-import { ask, Lost } from './machine-terminal.ts'
+import { ask, killLine, Lost } from './machine-terminal.ts'
 
 /** The board said no, for good; `message` says what would be right. */
 export class Refused extends Error {}
@@ -40,7 +40,7 @@ export async function logIn(dialogue: Dialogue, found: Prompt, account: Account)
 /** A board without a password lets everybody in after the name. */
 async function tryPassword(dialogue: Dialogue, user: string, password: string | undefined): Promise<ConsoleState> {
   dialogue.forget()
-  await dialogue.say(`${user}\r`)
+  await dialogue.say(`${killLine}${user}\r`)
   const asked = await until(dialogue, (state) => state.is === 'password' || inside(state), promptMs)
   if (asked.is !== 'password') return asked
   if (password === undefined) {
@@ -59,7 +59,7 @@ function inside(state: ConsoleState): boolean {
 /** A factory-fresh board asks its first question; the word `provision` in place of an answer makes it a machine's partner. */
 async function leaveWizard(dialogue: Dialogue): Promise<ConsoleState> {
   dialogue.forget()
-  await dialogue.say('provision\r')
+  await dialogue.say(`${killLine}provision\r`)
   return until(dialogue, (state) => state.is === 'operational' || state.is === 'configure', promptMs)
 }
 

@@ -13,6 +13,8 @@ export type Answer =
 const answerMs = 15_000
 const stillMs = 400
 const tries = 3
+/** Ctrl-U: what is left of a command that was cut off goes before the next. */
+export const killLine = '\x15'
 
 /**
  * One command. Repeated where nothing or an error answers it, since noise may have changed the command: an error counts when it comes twice the
@@ -34,7 +36,7 @@ export async function ask(dialogue: Dialogue, command: string, ms: number = answ
 /** The same once; undefined where no answer came in time. Throws Lost at the signs of a boot. */
 export async function askOnce(dialogue: Dialogue, command: string, ms: number): Promise<Answer | undefined> {
   dialogue.forget()
-  await dialogue.say(`${command}\r`)
+  await dialogue.say(`${killLine}${command}\r`)
   const answer = await dialogue.until((text) => readAnswer(text) ?? (looksLikeBoot(text) ? 'boot' : undefined), ms)
   if (answer === 'boot') throw new Lost('the board started again')
   // The next prompt belongs to the answer: whatever is said before it would be lost.

@@ -3,7 +3,7 @@
 import { digestOf, loadLines, loadSilenceMs } from '../control/load-lines.ts'
 import { looksLikeBoot } from './console-state.ts'
 import type { Dialogue } from './dialogue.ts'
-import { askOnce, completeLines, Lost, readAnswer } from './machine-terminal.ts'
+import { completeLines, killLine, Lost, readAnswer } from './machine-terminal.ts'
 
 /** Milliseconds for the answer to a line beyond its time on the wire; and how long a line is still before it is said again. */
 const lineMs = 1_500
@@ -53,7 +53,7 @@ async function announce(dialogue: Dialogue, command: string): Promise<void> {
   let why = 'no answer to "load"'
   for (let i = 0; i < 3; i++) {
     dialogue.forget()
-    await dialogue.say(`${command}\r`)
+    await dialogue.say(`${killLine}${command}\r`)
     const said = await dialogue.until((text) => {
       if (looksLikeBoot(text)) return 'boot'
       return completeLines(text).some((line) => line.replace(/^[\w.-]+[>#] /, '') === '%ready')
@@ -94,10 +94,4 @@ async function sendLine(dialogue: Dialogue, seq: number, line: string, ms: numbe
     return { is: 'again' }
   }
   return { is: 'whole', outcome: said }
-}
-
-/** Ends a load that somebody else's fault left open on the board: it says `%error timeout` after its silence. */
-export async function endOpenLoad(dialogue: Dialogue): Promise<void> {
-  const answer = await askOnce(dialogue, '', 600)
-  if (!answer && completeLines(dialogue.text).includes('%?')) await dialogue.sleep(loadSilenceMs + 500)
 }
