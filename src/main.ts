@@ -21,6 +21,9 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse bench engines --tune [--config FILE] [--explain] [--quick]
                                                                measures every engine, idle and loaded, and writes the best into
                                                                the configuration
+  gatehouse provision --port DEVICE [--port DEVICE …] SITE.yaml
+                                                               from a laptop: boards over their serial consoles, several at
+                                                               once; see: gatehouse provision --help
   gatehouse image build|flash --board NAME                     firmware for a board, and its way onto a device
   gatehouse update install FILE|status                         on a device: new firmware into the other slot
 `
@@ -38,6 +41,7 @@ const commands: Record<string, () => Promise<Command>> = {
   bench: () => import('./cli/bench.ts'),
   engines: () => import('./cli/engines.ts'),
   console: () => import('./cli/console.ts'),
+  provision: () => import('./cli/provision.ts'),
   image: () => import('./cli/image.ts'),
   update: () => import('./cli/update.ts'),
   system: () => import('./cli/system.ts'),
