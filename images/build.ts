@@ -83,7 +83,10 @@ async function build({ board, out, overlays, say, signer, sources, packages, too
   const toolRoot = join(scratch, 'tools')
   mkdirSync(toolRoot)
   await unpack(tools.filter(({ name }) => name !== 'busybox-static'), toolRoot)
-  if (board.deviceTree) cpSync(join(root, 'usr/lib', `linux-image-${laid.kernel}`, board.deviceTree), join(root, 'boot/board.dtb'))
+  if (board.deviceTree) {
+    const tree = join(root, 'usr/lib', `linux-image-${laid.kernel}`, board.deviceTree)
+    for (const place of [root, toolRoot]) cpSync(tree, join(place, 'boot/board.dtb'))
+  }
   rmSync(join(root, 'usr/lib', `linux-image-${laid.kernel}`), { recursive: true, force: true })
   await layInitramfs(root, board, laid.kernel, tools.find(({ name }) => name === 'busybox-static')!, folder, epoch)
   write(root, 'boot/slot.cfg', slotConfiguration(board).trimEnd())

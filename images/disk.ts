@@ -91,6 +91,7 @@ async function makeEsp(
       mkdirSync(join(folder, name, '..'), { recursive: true })
       cpSync(join(tools, file), join(folder, name), { recursive: true })
     }
+    for (const [name, text] of Object.entries(boot.uBoot.texts)) writeFileSync(join(folder, name), text)
   }
   const files = (await $({ cwd: folder, quiet: true })`find . -mindepth 1 | LC_ALL=C sort`).stdout.trim().split('\n')
   for (const file of files) utimesSync(join(folder, file), epoch, epoch)

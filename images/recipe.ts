@@ -38,7 +38,13 @@ const kernelPackages: Readonly<Record<Architecture, readonly string[]>> = {
 /** Packages of which single files are used at build time, not installed: `package` → what for. */
 export function toolPackagesOf(board: Board): readonly string[] {
   const loader = board.architecture === 'arm64' ? ['grub-efi-arm64-bin'] : ['grub-pc-bin', 'grub-efi-amd64-bin']
-  return ['busybox-static', ...loader]
+  return ['busybox-static', ...loader, ...uBootPackagesOf(board)]
+}
+
+function uBootPackagesOf({ boot }: Board): readonly string[] {
+  if (boot.loader !== 'u-boot-efi') return []
+  const { uBoot } = boot
+  return uBoot.is === 'in-image' ? [uBoot.package] : uBoot.is === 'in-esp' ? uBoot.packages : []
 }
 
 /** Paths below the root that the device never reads. A trailing slash is a folder. */

@@ -140,11 +140,8 @@ function layLinks(root: string, board: Board): void {
   write(root, 'etc/hosts', '127.0.0.1 localhost\n::1 localhost ip6-localhost')
   write(root, 'etc/machine-id', '')
   write(root, 'etc/fstab', '')
-  write(
-    root,
-    'etc/modules-load.d/gatehouse.conf',
-    [...startModules, ...board.modules, ...engineModules(board)].join('\n'),
-  )
+  write(root, 'etc/modules-load.d/gatehouse.conf', [...board.modules, ...engineModules(board)].join('\n'))
+  write(root, 'etc/gatehouse/modules', startModules.join('\n'))
   rmSync(join(root, 'usr/lib/x86_64-linux-gnu/perl-base'), { recursive: true, force: true })
 }
 
