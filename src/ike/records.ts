@@ -5,6 +5,7 @@ import type { Durable, Records } from '../wire/durable.ts'
 import type { Instant } from '../wire/machine.ts'
 import type { SaPair, StandingPeer } from './contract.ts'
 import { quickTimer } from './exchanges/quick-mode.ts'
+import { digest } from './retransmit.ts'
 import { cookiesKey } from './sa.ts'
 import type { IkeSa, IkeState, Peer, QuickMode } from './state.ts'
 
@@ -13,6 +14,8 @@ type SaRecord = {
   readonly sa: Omit<IkeSa, 'seen' | 'parked'>
   /** Message ids, 4 octets each: thousands of numbers would be ten times as long. */
   readonly seen: Uint32Array
+  /** Inbound SPIs of pairs for which a successor of ours was in the making: it is begun anew at once. */
+  readonly again: readonly number[]
   readonly timers: TimerRecord
 }
 type PeerRecord = { readonly peer: Peer; readonly timers: TimerRecord }
@@ -36,9 +39,18 @@ function saRecord(state: IkeState, id: number): SaRecord | undefined {
   const { seen: all, parked: _, ...rest } = sa
   const quick = new Map([...sa.quick].filter(([, mode]) => lasts(mode)))
   const seen = new Set(all)
-  for (const [messageId, mode] of sa.quick) if (!lasts(mode) && answersOurPeer(mode)) seen.delete(messageId)
+  const answers = new Map(sa.answers)
+  const again: number[] = []
+  for (const [messageId, mode] of sa.quick) {
+    if (lasts(mode)) continue
+    const received = answered(mode)
+    if (received) {
+      seen.delete(messageId)
+      answers.delete(digest(received))
+    } else again.push(...replaced(mode))
+  }
   const timers = [...onSa.map((what) => `${what} ${id}`), ...[...quick.keys()].map((mode) => quickTimer(sa, mode))]
-  return { sa: { ...rest, quick }, seen: Uint32Array.from(seen), timers: timersOf(state, timers) }
+  return { sa: { ...rest, quick, answers }, seen: Uint32Array.from(seen), again, timers: timersOf(state, timers) }
 }
 
 /** It waits for the peer, not for work or the fast path. */
@@ -46,8 +58,22 @@ function lasts({ is }: QuickMode): boolean {
   return is === 'awaiting QM2' || is === 'awaiting QM3' || is === 'settling'
 }
 
-function answersOurPeer(mode: QuickMode): boolean {
-  return mode.is === 'installing' ? mode.role === 'responder' : mode.is === 'computing' && mode.work.to === 'send QM2'
+/** The peer's first message, where this mode answers one. */
+function answered(mode: QuickMode): Uint8Array | undefined {
+  if (mode.is === 'installing') return mode.role === 'responder' ? mode.received : undefined
+  return mode.is === 'computing' && mode.work.to === 'send QM2' ? mode.work.reply.received : undefined
+}
+
+/** Inbound SPI of the pair whose successor this mode of ours was to make. */
+function replaced(mode: QuickMode): number[] {
+  if (mode.is !== 'computing' && mode.is !== 'installing') return []
+  const spi =
+    mode.is === 'installing'
+      ? mode.pair.predecessor
+      : mode.work.to === 'send QM1'
+        ? mode.work.wish.replaces
+        : mode.work.offer.predecessor
+  return spi === undefined ? [] : [spi]
 }
 
 function peerRecord(state: IkeState, id: number): PeerRecord | undefined {
@@ -71,7 +97,13 @@ export function restore(state: IkeState, records: Records, now: Instant): void {
     else if (name.startsWith('sa ')) restoreSa(state, record as SaRecord)
     else Object.assign(state.next, record)
   }
+  for (const [name, record] of records)
+    if (name.startsWith('sa ')) for (const spi of (record as SaRecord).again) hurry(state, spi, now)
   tie(state)
+}
+
+function hurry(state: IkeState, spi: number, now: Instant): void {
+  if (state.timers.at(`rekey ${spi}`) !== undefined) state.timers.set(`rekey ${spi}`, now)
 }
 
 function restorePeer(state: IkeState, { peer, timers }: PeerRecord, now: Instant): void {

@@ -43,7 +43,8 @@ const answerPauseMs = 200
 /** By digest of the received octets. `reply` is empty where the message needed none. */
 export type Answers = Map<string, { readonly reply: Uint8Array | undefined; at: Instant }>
 
-const digest = (octets: Uint8Array) => hex(hash('sha1', octets))
+/** The key of an answer. */
+export const digest = (octets: Uint8Array) => hex(hash('sha1', octets))
 
 /** Remembers that these octets were dealt with, and what went back. */
 export function remember(turn: Turn, sa: IkeSa, received: Uint8Array, reply: Uint8Array | undefined): void {
