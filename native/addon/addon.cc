@@ -5,6 +5,7 @@
 #include "addon/data-plane-object.h"
 #include "addon/kernel-plane-object.h"
 #include "addon/engines-function.h"
+#include "addon/holder-function.h"
 #include "addon/notify-function.h"
 
 namespace {
@@ -15,6 +16,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("probeKernel", Napi::Function::New(env, gatehouse::addon::probeKernel, "probeKernel"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
+  exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));
+  exports.Set("keepHolderKey", Napi::Function::New(env, gatehouse::addon::keepHolderKey, "keepHolderKey"));
+  exports.Set("releaseHolder", Napi::Function::New(env, gatehouse::addon::releaseHolder, "releaseHolder"));
   exports.Set("listEngines", Napi::Function::New(env, gatehouse::addon::listEngines, "listEngines"));
   exports.Set("hasEngine", Napi::Function::New(env, gatehouse::addon::hasEngine, "hasEngine"));
   exports.Set("listKernelAlgorithms",

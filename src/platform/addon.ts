@@ -136,6 +136,11 @@ export type NativeModule = NativeEngines & {
     },
     progress: (done: number, all: number) => boolean,
   ) => readonly NativeBenchResult[]
+  /** The journal's key with the holder at `where` (a socket's path, or `systemd`). All three throw an OpenError where nobody is there. */
+  readonly holderKey: (where: string) => Uint8Array | undefined
+  readonly keepHolderKey: (where: string, key: Uint8Array) => void
+  /** Lets go of everything that is held there. */
+  readonly releaseHolder: (where: string) => void
   /** sd_notify(3) to the socket: empty, or why nothing was sent. */
   readonly notifyManager: (socket: string, assignments: string) => string
 }
