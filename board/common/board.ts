@@ -63,7 +63,14 @@ export type UBoot =
   /** Files of a Debian package, written at fixed places outside every partition. */
   | { readonly is: 'in-image'; readonly package: string; readonly parts: readonly RawPart[] }
   /** Files of a Debian package that the board's ROM reads from the FAT partition (Raspberry Pi). */
-  | { readonly is: 'in-esp'; readonly packages: readonly string[]; readonly files: Readonly<Record<string, string>> }
+  | {
+      readonly is: 'in-esp'
+      readonly packages: readonly string[]
+      /** Name on the partition → file below the packages' root; `boot/board.dtb` is the board's own device tree. */
+      readonly files: Readonly<Record<string, string>>
+      /** Name on the partition → what the file says. */
+      readonly texts: Readonly<Record<string, string>>
+    }
 
 /** A file below the package's root, written to the disk from an offset in octets on. */
 export type RawPart = { readonly file: string; readonly offset: number }
