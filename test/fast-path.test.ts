@@ -1,8 +1,17 @@
-// The fast path's contract, kept by every implementation alike: the same traces on the fake and on the userland one (two of it, over the loopback).
+// The fast path's contract, kept by every implementation alike: the same traces on the fake, on the userland one (two of it, over the loopback) and, where the
+// kernel can (in a guest: test/interop/fast-path.test.ts), on the kernel's as the gateway of a userland client.
 import { createSocket, type Socket } from 'node:dgram'
 import process from 'node:process'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Change, EspSa, FastPath, FastPathEvent, PairCounters } from '../src/platform/fast-path.ts'
+import type {
+  Change,
+  EspSa,
+  FastPath,
+  FastPathEvent,
+  FastPathOptions,
+  PairCounters,
+} from '../src/platform/fast-path.ts'
+import { openKernel, probeKernel } from '../src/platform/kernel.ts'
 import { loopback, userlandImpossible } from '../src/platform/userland.fixture.ts'
 import { openUserland } from '../src/platform/userland.ts'
 import type { Endpoint, Path } from '../src/wire/address.ts'
@@ -77,9 +86,9 @@ function relaySocket(address: string): Promise<Socket> {
 
 let opened = 0
 
-async function userlandRoad(workers: number): Promise<Road> {
-  const end = (address: string): End => {
-    const path = openUserland({
+async function nativeRoad(workers: number, openGateway: (options: FastPathOptions) => FastPath): Promise<Road> {
+  const end = (address: string, openPath: (options: FastPathOptions) => FastPath): End => {
+    const path = openPath({
       listen: [address],
       ports: { ike: 0, natt: 0 },
       tunName: `ghf${process.pid % 100000}x${opened++}`,
@@ -92,8 +101,8 @@ async function userlandRoad(workers: number): Promise<Road> {
     path.listen((batch) => events.push(...batch))
     return { path, events }
   }
-  const gateway = end(loopback(1))
-  const client = end(loopback(2))
+  const gateway = end(loopback(1), openGateway)
+  const client = end(loopback(2), openUserland)
   // The client sends to `entrance`; what leaves by one of the exits reaches the gateway, and comes back the same way.
   const entrance = await relaySocket(loopback(3))
   const exits = [await relaySocket(loopback(4)), await relaySocket(loopback(4))]
@@ -279,13 +288,16 @@ function contract(name: string, open: () => Promise<Road>): void {
     test('no IP packet passes before the session has an address, then only from that', async () => {
       const { gateway, client } = await opening()
       await connect(road)
-      const own = udp([10, 9, 0, 2], [10, 9, 0, 1], 9)
+      // To everybody, so that no kernel answers.
+      const all = [255, 255, 255, 255]
+      const own = udp([10, 9, 0, 2], all, 9)
       client.path.sendPpp(5, 0x21, own)
       await road.until(() => gateway.path.counters().dropUnconfigured === 1)
       gateway.path.apply(2, [configured('10.9.0.2', { networks: ['10.77.0.0/16'] })])
+      await road.until(() => gateway.events.some(({ on }) => on === 'applied'))
       client.path.sendPpp(5, 0x21, own)
-      client.path.sendPpp(5, 0x21, udp([10, 77, 3, 4], [10, 9, 0, 1], 9))
-      client.path.sendPpp(5, 0x21, udp([10, 9, 0, 3], [10, 9, 0, 1], 9))
+      client.path.sendPpp(5, 0x21, udp([10, 77, 3, 4], all, 9))
+      client.path.sendPpp(5, 0x21, udp([10, 9, 0, 3], all, 9))
       await road.until(() => gateway.path.counters().dropSource === 1)
       expect(gateway.path.activity().sessions).toEqual([
         { session: 5, octetsIn: 56, packetsIn: 2, octetsOut: 0, packetsOut: 0, wrongSource: 1, tooBig: 0 },
@@ -298,6 +310,7 @@ function contract(name: string, open: () => Promise<Road>): void {
       await connect(road)
       gateway.path.apply(2, [configured('10.9.0.2')])
       client.path.apply(2, [configured('10.9.0.1', { anySource: true })])
+      await road.until(() => gateway.events.some(({ on }) => on === 'applied'))
       const inform = udp([10, 9, 0, 2], [255, 255, 255, 255], 67)
       client.path.sendPpp(5, 0x21, inform)
       client.path.sendPpp(5, 0x21, udp([0, 0, 0, 0], [255, 255, 255, 255], 67))
@@ -378,6 +391,7 @@ function contract(name: string, open: () => Promise<Road>): void {
       const { gateway, client } = await opening()
       await connect(road)
       gateway.path.apply(2, [{ do: 'removePair', peer: 1, inboundSpi: 1000 }])
+      await road.until(() => gateway.events.length > 0)
       client.path.sendControl(1, 1701, 1701, controlMessage)
       expect(await heard(road, gateway, 2)).toEqual([
         { on: 'applied', job: 2 },
@@ -456,6 +470,9 @@ const impossible = userlandImpossible()
 if (impossible) {
   test.skip(`userland: ${impossible}`, () => {})
 } else {
-  contract('userland, one worker', () => userlandRoad(1))
-  contract('userland, three workers', () => userlandRoad(3))
+  contract('userland, one worker', () => nativeRoad(1, openUserland))
+  contract('userland, three workers', () => nativeRoad(3, openUserland))
+  const lacking = probeKernel()
+  if (lacking.usable) contract('kernel, with a userland client', () => nativeRoad(1, openKernel))
+  else test.skip(`kernel: ${lacking.why}`, () => {})
 }

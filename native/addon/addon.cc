@@ -3,9 +3,9 @@
 
 #include "addon/bench-function.h"
 #include "addon/data-plane-object.h"
-#include "addon/kernel-plane-object.h"
 #include "addon/engines-function.h"
 #include "addon/holder-function.h"
+#include "addon/kernel-plane-object.h"
 #include "addon/notify-function.h"
 
 namespace {

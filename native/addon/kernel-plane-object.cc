@@ -38,14 +38,13 @@ struct KernelPlaneObject::Open {
 
 Napi::Function KernelPlaneObject::define(Napi::Env env) {
   using Self = KernelPlaneObject;
-  return DefineClass(
-      env, "KernelPlane",
-      {InstanceMethod<&Self::ports>("ports"), InstanceMethod<&Self::description>("description"),
-       InstanceMethod<&Self::apply>("apply"), InstanceMethod<&Self::sendIke>("sendIke"),
-       InstanceMethod<&Self::sendKeepalive>("sendKeepalive"), InstanceMethod<&Self::sendControl>("sendControl"),
-       InstanceMethod<&Self::sendPpp>("sendPpp"), InstanceMethod<&Self::drain>("drain"),
-       InstanceMethod<&Self::activity>("activity"), InstanceMethod<&Self::counters>("counters"),
-       InstanceMethod<&Self::close>("close")});
+  return DefineClass(env, "KernelPlane",
+                     {InstanceMethod<&Self::ports>("ports"), InstanceMethod<&Self::description>("description"),
+                      InstanceMethod<&Self::apply>("apply"), InstanceMethod<&Self::sendIke>("sendIke"),
+                      InstanceMethod<&Self::sendKeepalive>("sendKeepalive"),
+                      InstanceMethod<&Self::sendControl>("sendControl"), InstanceMethod<&Self::sendPpp>("sendPpp"),
+                      InstanceMethod<&Self::drain>("drain"), InstanceMethod<&Self::activity>("activity"),
+                      InstanceMethod<&Self::counters>("counters"), InstanceMethod<&Self::close>("close")});
 }
 
 KernelPlaneObject::KernelPlaneObject(const Napi::CallbackInfo& info)

@@ -32,7 +32,11 @@ crypto::Transform transformOf(const pipeline::SaParameters& sa, std::string& cod
 }  // namespace
 
 Control::Control(ControlOptions options, Watch& watch)
-    : options_(std::move(options)), watch_(watch), xfrm_(NETLINK_XFRM), route_(NETLINK_ROUTE), nft_(NETLINK_NETFILTER) {}
+    : options_(std::move(options)),
+      watch_(watch),
+      xfrm_(NETLINK_XFRM),
+      route_(NETLINK_ROUTE),
+      nft_(NETLINK_NETFILTER) {}
 
 Control::~Control() = default;
 
@@ -177,7 +181,8 @@ void Control::make(const pipeline::AddPair& command) {
   auto made = std::make_unique<Pair>(peer);
   std::string code;
   std::string why;
-  for (const auto& [half, given] : {std::pair{&made->inbound, &command.inbound}, {&made->outbound, &command.outbound}}) {
+  for (const auto& [half, given] :
+       {std::pair{&made->inbound, &command.inbound}, {&made->outbound, &command.outbound}}) {
     half->transform = transformOf(*given, code, why);
     if (!code.empty()) throw Refused{code, why};
     half->spi = given->spi;
@@ -215,7 +220,8 @@ void Control::make(const pipeline::UseOutbound& command) {
 void Control::make(const pipeline::RemovePair& command) {
   Pair& pair = needPair(command.peer, command.inboundSpi);
   Peer& peer = pair.peer;
-  const auto place = std::find_if(peer.pairs.begin(), peer.pairs.end(), [&](const auto& one) { return one.get() == &pair; });
+  const auto place =
+      std::find_if(peer.pairs.begin(), peer.pairs.end(), [&](const auto& one) { return one.get() == &pair; });
   const auto gone = std::make_shared<std::unique_ptr<Pair>>(std::move(*place));
   peer.pairs.erase(place);
   tables_.pairs.erase(pair.inbound.spi);

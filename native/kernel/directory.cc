@@ -67,7 +67,8 @@ void Directory::update(const Tables& tables) {
   std::unordered_map<int, SessionEntry> sessions;
   for (const auto& [index, session] : tables.interfaces) {
     const auto known = sessions_.find(index);
-    SessionEntry entry = known != sessions_.end() && known->second.session == session->id ? known->second : SessionEntry{};
+    SessionEntry entry =
+        known != sessions_.end() && known->second.session == session->id ? known->second : SessionEntry{};
     entry.session = session->id;
     entry.name = session->name;
     sessions.emplace(index, entry);
@@ -126,7 +127,8 @@ std::vector<uint8_t> Directory::activity() {
     const auto wrong = wrong_.find(found->second.name);
     const auto [packets, octets] = wrong == wrong_.end() ? std::pair<uint64_t, uint64_t>{} : wrong->second;
     const uint64_t now[5] = {link.octetsIn - std::min(octets, link.octetsIn),
-                             link.packetsIn - std::min(packets, link.packetsIn), link.octetsOut, link.packetsOut, packets};
+                             link.packetsIn - std::min(packets, link.packetsIn), link.octetsOut, link.packetsOut,
+                             packets};
     if (std::memcmp(now, found->second.told, sizeof now) == 0) continue;
     std::memcpy(found->second.told, now, sizeof now);
     records.push_back(2);

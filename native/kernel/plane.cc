@@ -38,7 +38,8 @@ void KernelPlane::sendKeepalive(const Path& path) {
   if (thread_) thread_->post([thread = thread_.get(), path] { thread->sendKeepalive(path); });
 }
 
-void KernelPlane::sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> message) {
+void KernelPlane::sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort,
+                              std::span<const uint8_t> message) {
   if (!thread_) return;
   thread_->post([thread = thread_.get(), peer, localPort, remotePort, kept = copyOf(message)] {
     thread->sendControl(peer, localPort, remotePort, kept);

@@ -13,8 +13,8 @@
 namespace gatehouse::kernel {
 namespace {
 
-constexpr const char* ciphers[] = {"aes128gcm16", "aes192gcm16", "aes256gcm16", "aes128", "aes192", "aes256",
-                                   "3des",        "des",         "null"};
+constexpr const char* ciphers[] = {"aes128gcm16", "aes192gcm16", "aes256gcm16", "aes128", "aes192",
+                                   "aes256",      "3des",        "des",         "null"};
 constexpr const char* hashes[] = {"sha1", "sha256", "sha256_96", "sha384", "sha512", "md5"};
 
 /// Addresses for documentation (RFC 5737): nobody has an SA between them.
@@ -88,7 +88,8 @@ Probe probeKernel() {
   if (!complaint.empty()) probe.missing.push_back("nftables (" + complaint.substr(0, complaint.find('\n')) + ")");
   probe.usable = esp && probe.missing.size() == before;
   if (probe.usable) {
-    probe.why = "the kernel has ESP with " + std::to_string(probe.ciphers.size()) + " transforms, PPPoL2TP and nftables";
+    probe.why =
+        "the kernel has ESP with " + std::to_string(probe.ciphers.size()) + " transforms, PPPoL2TP and nftables";
   } else {
     probe.why = "the kernel lacks ";
     for (size_t i = 0; i < probe.missing.size(); i++) probe.why += (i == 0 ? "" : "; ") + probe.missing[i];

@@ -48,7 +48,8 @@ void KernelPlane::Thread::readNews() {
           const Path path{pair->path.local, mapping->remote};
           if (events_.moved(pair->peer.id, pair->inbound.spi, path)) pair->movedTo = mapping->remote;
         } else if (const auto expired = os::xfrm::readExpired(message)) {
-          const Peer* peer = (expired->reqid & markMask) == markOfOurs ? tables.peer(expired->reqid & ~markMask) : nullptr;
+          const Peer* peer =
+              (expired->reqid & markMask) == markOfOurs ? tables.peer(expired->reqid & ~markMask) : nullptr;
           if (peer == nullptr) return;
           for (const auto& pair : peer->pairs) {
             if (pair->outbound.spi == expired->spi && !pair->lowTold)
@@ -84,7 +85,8 @@ void KernelPlane::Thread::readControl(const os::Socket& socket) {
   if (count != 0) readNews();
   for (unsigned i = 0; i < count; i++) {
     const os::Datagram& datagram = batch_[i];
-    Peer* peer = (datagram.mark & markMask) == markOfOurs ? control_->tables().peer(datagram.mark & ~markMask) : nullptr;
+    Peer* peer =
+        (datagram.mark & markMask) == markOfOurs ? control_->tables().peer(datagram.mark & ~markMask) : nullptr;
     if (peer == nullptr || datagram.length < 2) {
       counters_.add(Counter::dropNotL2tp);
       continue;
@@ -104,7 +106,8 @@ void KernelPlane::Thread::readControl(const os::Socket& socket) {
 void KernelPlane::Thread::strayData(const Peer& peer, uint16_t wireTunnel, std::span<const uint8_t> message) {
   pipeline::L2tpHeader header;
   if (!pipeline::parseL2tp(message.data(), message.size(), header)) return;
-  const uint64_t source = static_cast<uint64_t>(peer.id) << 32 | static_cast<uint32_t>(wireTunnel) << 16 | header.session;
+  const uint64_t source =
+      static_cast<uint64_t>(peer.id) << 32 | static_cast<uint32_t>(wireTunnel) << 16 | header.session;
   if (strays_.allows(source, nowMs())) events_.strayData(peer.id, wireTunnel, header.session);
 }
 

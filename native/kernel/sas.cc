@@ -81,8 +81,8 @@ void Control::addSa(os::xfrm::Sa& sa) {
   if (answer.ok()) return;
   const std::string what = "this kernel takes no SA with " + crypto::nameOf(sa.transform);
   // ENOSYS and ENOENT: an algorithm that isn't there; EPROTONOSUPPORT: no ESP.
-  const bool unsupported = answer.error == ENOSYS || answer.error == ENOENT || answer.error == EPROTONOSUPPORT ||
-                           answer.error == EOPNOTSUPP;
+  const bool unsupported =
+      answer.error == ENOSYS || answer.error == ENOENT || answer.error == EPROTONOSUPPORT || answer.error == EOPNOTSUPP;
   if (answer.error == EEXIST)
     throw Refused{"spi-in-use", "the kernel has an SA with SPI " + std::to_string(sa.spi) + " already"};
   must(answer, unsupported ? "unsupported-algorithm" : "kernel", what);
@@ -91,8 +91,7 @@ void Control::addSa(os::xfrm::Sa& sa) {
 // A kernel takes an SA for a device without the means as well, and does the work itself.
 void Control::noteOffload(const os::xfrm::Sa& sa) {
   const bool in = sa.direction == os::xfrm::Direction::in;
-  os::Message asked =
-      os::xfrm::getSa(in ? sa.path.local.address : sa.path.remote.address, sa.spi, in ? 0 : sa.mark);
+  os::Message asked = os::xfrm::getSa(in ? sa.path.local.address : sa.path.remote.address, sa.spi, in ? 0 : sa.mark);
   bool offloaded = false;
   xfrm_.ask(asked, [&](const os::Received& message) {
     if (const auto kept = os::xfrm::readSa(message)) offloaded = kept->offloaded;
@@ -113,9 +112,9 @@ void Control::removeSas(const Pair& pair) {
 }
 
 bool Control::used(Pair& pair) {
+  if (pair.usedTold) return false;
   os::Message quiet = os::xfrm::silence(pair.path.local.address, pair.inbound.spi, 0, pair.peer.mark());
   xfrm_.request(quiet);
-  if (pair.usedTold) return false;
   pair.usedTold = true;
   pair.usable = true;
   if (pair.peer.active == nullptr || pair.peer.active->ordinal < pair.ordinal) {
@@ -145,7 +144,8 @@ void Control::use(Pair* pair, Peer& peer) {
 void Control::setPolicy(Peer& peer) {
   const Pair* pair = peer.best();
   if (pair == nullptr && !peer.policy) return;
-  Peer::Policy wanted = pair == nullptr ? *peer.policy : Peer::Policy{pair->path.local.address, pair->path.remote.address, 0};
+  Peer::Policy wanted =
+      pair == nullptr ? *peer.policy : Peer::Policy{pair->path.local.address, pair->path.remote.address, 0};
   wanted.spi = peer.active == nullptr ? 0 : peer.active->outbound.spi;
   if (peer.policy == wanted) return;
   os::Message message = os::xfrm::setPolicy(wanted.local, wanted.remote, peer.mark(), peer.mark(), wanted.spi);

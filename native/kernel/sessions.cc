@@ -187,8 +187,8 @@ void Control::checkAddresses(const Session& session, const pipeline::SessionConf
     const auto taken = routed(*other->wanted);
     for (const auto& network : wanted) {
       if (std::find(taken.begin(), taken.end(), network) != taken.end())
-        throw Refused{"address-in-use", "an address or network of session " + number(session.id) +
-                                            " belongs to session " + number(id)};
+        throw Refused{"address-in-use",
+                      "an address or network of session " + number(session.id) + " belongs to session " + number(id)};
     }
   }
 }
@@ -241,7 +241,8 @@ void Control::configure(Session& session, const pipeline::SessionConfiguration& 
   if (!session.unit.open()) makeUnit(session);
   session.mtu = mtuOf(session, configuration);
   session.made = configuration;
-  elements(adding(interfaceElements(session, configuration, session.mtu)), "cannot note the sources of " + session.name);
+  elements(adding(interfaceElements(session, configuration, session.mtu)),
+           "cannot note the sources of " + session.name);
   os::setCompression(session.unit, configuration.pfc, configuration.acfc);
   // No link-local address of the kernel's own making, and forwarding for this interface alone.
   const std::string was = "/proc/sys/net/ipv6/conf/ppp" + number(static_cast<uint64_t>(os::unitNumber(session.unit)));
@@ -268,8 +269,10 @@ void Control::setRoutes(Session& session, const pipeline::SessionConfiguration& 
               : os::rtnetlink::removeAddress(index, options_.innerAddress, *configuration.address),
           "cannot set the address");
     else
-      ask(add ? os::rtnetlink::addRoute(index, {*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)})
-              : os::rtnetlink::removeRoute(index, {*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)}),
+      ask(add ? os::rtnetlink::addRoute(
+                    index, {*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)})
+              : os::rtnetlink::removeRoute(
+                    index, {*configuration.address, static_cast<uint8_t>(configuration.address->length * 8)}),
           "cannot set the route");
   }
   for (const auto& network : configuration.networks)

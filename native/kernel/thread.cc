@@ -112,7 +112,8 @@ void KernelPlane::Thread::openSockets() {
 
 void KernelPlane::Thread::openTable() {
   const std::string complaint = os::nft::load(ruleset({nattPort, dataPort_, strayPort_, options_.devicePrefix}));
-  if (!complaint.empty()) throw os::OpenError(EOPNOTSUPP, "nftables table " + std::string(tableName) + " (" + complaint + ")", "cannot load");
+  if (!complaint.empty())
+    throw os::OpenError(EOPNOTSUPP, "nftables table " + std::string(tableName) + " (" + complaint + ")", "cannot load");
   tableChanges_ = std::make_unique<os::Netlink>(NETLINK_NETFILTER);
   openControlPort(l2tpPort);
 }
@@ -123,7 +124,8 @@ void KernelPlane::Thread::listenOn(uint16_t port) {
 
 void KernelPlane::Thread::openControlPort(uint16_t port) {
   for (const os::SocketOptions& one : everyAddress(options_, port)) {
-    if (one.family == AF_INET6 && serving(natt_, one.address.known() ? one.address : Address{{}, 16}) == nullptr) continue;
+    if (one.family == AF_INET6 && serving(natt_, one.address.known() ? one.address : Address{{}, 16}) == nullptr)
+      continue;
     os::Socket socket = os::Socket::udp(one);
     if (!socket.receiveMarks()) throw os::OpenError(errno, "udp port " + std::to_string(port), "cannot see marks on");
     l2tp_.push_back(std::move(socket));
@@ -145,11 +147,7 @@ void KernelPlane::Thread::watch(int descriptor, Source source, uint32_t id) {
 }
 
 void KernelPlane::Thread::add(int descriptor, Kind kind, uint32_t id) {
-  watch(descriptor,
-        kind == Kind::tunnel    ? Source::tunnel
-        : kind == Kind::channel ? Source::channel
-                                : Source::unit,
-        id);
+  watch(descriptor, kind == Kind::tunnel ? Source::tunnel : kind == Kind::channel ? Source::channel : Source::unit, id);
 }
 
 void KernelPlane::Thread::remove(int descriptor) { ::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, descriptor, nullptr); }
@@ -250,10 +248,10 @@ void KernelPlane::Thread::apply(uint32_t job, std::span<const uint8_t> list) {
   outcomes_.push_back({job, failure ? failure->code : "", failure ? failure->message : ""});
   tellApplied();
   const std::lock_guard lock(mutex_);
-  offloadWords_ = options_.offload == "off" ? "offload off"
-                  : control_->offloaded() != 0
-                      ? std::to_string(control_->offloaded()) + " SAs offloaded"
-                      : control_->notOffloaded() != 0 ? "not offloaded: " + control_->offloadRefusal() : "";
+  offloadWords_ = options_.offload == "off"       ? "offload off"
+                  : control_->offloaded() != 0    ? std::to_string(control_->offloaded()) + " SAs offloaded"
+                  : control_->notOffloaded() != 0 ? "not offloaded: " + control_->offloadRefusal()
+                                                  : "";
 }
 
 void KernelPlane::Thread::tellApplied() {

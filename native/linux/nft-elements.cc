@@ -44,9 +44,9 @@ Message aboutElement(uint16_t type, uint16_t flags, const std::string& table, co
 constexpr size_t padded(size_t length) { return (length + 3) & ~size_t{3}; }
 
 uint64_t bigEndian64(std::span<const uint8_t> octets) {
-  return octets.size() < 8 ? 0
-                           : static_cast<uint64_t>(pipeline::load32(octets.data())) << 32 |
-                                 pipeline::load32(octets.data() + 4);
+  return octets.size() < 8
+             ? 0
+             : static_cast<uint64_t>(pipeline::load32(octets.data())) << 32 | pipeline::load32(octets.data() + 4);
 }
 
 Octets dataOf(std::span<const uint8_t> nested) {
@@ -154,7 +154,8 @@ std::string load(const std::string& ruleset) {
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return std::string("nft does not start: ") + std::strerror(error);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
   if (status == 0) return {};
   std::array<char, 2000> complaint{};
   const ssize_t length = ::pread(said.get(), complaint.data(), complaint.size() - 1, 0);

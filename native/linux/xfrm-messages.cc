@@ -272,6 +272,8 @@ std::optional<KeptPolicy> readPolicy(const Received& message) {
 std::optional<Used> readUsed(const Received& message) {
   if (message.type != XFRM_MSG_NEWAE || message.body.size() < sizeof(xfrm_aevent_id)) return std::nullopt;
   const auto id = message.head<xfrm_aevent_id>();
+  // silence() is told of as well.
+  if ((id.flags & XFRM_AE_CU) != 0) return std::nullopt;
   return Used{fromKernel(id.sa_id.daddr, id.sa_id.family), ntohl(id.sa_id.spi), id.reqid};
 }
 
