@@ -25,7 +25,11 @@ const options = {
 export function run(args: readonly string[]): Promise<number> {
   return command('console', async () => {
     const { values } = parse({ args: [...args], options })
-    const device = linuxDevice(values)
+    // Loaded only where a configuration is judged: the guard waits with as little as it needs.
+    const serving = !values.boot && !values.guard
+    // An image that was put together wrongly must not shut its owner out.
+    const board = serving ? await (await import('../system/board.ts')).loadBoard().catch(() => undefined) : undefined
+    const device = linuxDevice({ ...values, ports: board?.ports.map(({ name }) => name) })
     const archive = new Archive(device.disk, device.config)
     if (values.boot) {
       process.stdout.write(`${rollBackAtBoot(device, archive) ?? 'no commit waits'}\n`)
@@ -36,7 +40,6 @@ export function run(args: readonly string[]): Promise<number> {
       return 0
     }
     if (values.baud !== undefined && !/^\d{3,7}$/.test(values.baud)) throw new UsageError('--baud 115200 is right')
-    // Loaded here, so that the guard waits with as little as it needs.
     const { serveConsole } = await import('../console/session.ts')
     const line = openLine(values.tty, values.baud)
     try {

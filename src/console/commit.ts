@@ -41,7 +41,7 @@ export type Judgement =
 
 /** Judges a text as the gateway would; secrets in files are looked for beside the configuration. */
 export function judge(text: string, device: Device): Judgement {
-  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(device.config), path), 'utf8'))
+  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(device.config), path), 'utf8'), device.ports)
 }
 
 export function showFault({ severity, line, column, where, message }: Fault): string {

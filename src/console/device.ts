@@ -30,6 +30,8 @@ export type Device = {
   readonly config: string
   /** Folder on tmpfs: gone after a reboot. */
   readonly state: string
+  /** Names of the board's ports, which `system:` may use; undefined where the machine is no board. */
+  readonly ports?: readonly string[] | undefined
   /** What the board is: serial number, MACs, host key, device tree's name. */
   boardFacts(): Promise<Facts>
   /** Firmware, kernel, Node. */

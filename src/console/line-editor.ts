@@ -366,8 +366,10 @@ export class LineEditor {
 
   /** The part of the line that fits, and the cursor's place in it. */
   #view(): { wanted: string[]; column: number } {
-    const search = this.#search ? [...`(search ${JSON.stringify(this.#search.text)}) `] : []
-    const room = Math.max(this.#options.columns - this.#prompt.length - 1 - search.length, 8)
+    const all = Math.max(this.#options.columns - this.#prompt.length - 1, 8)
+    // What is searched for may have half of the screen's line.
+    const search = this.#search ? [...`(search ${JSON.stringify(this.#search.text)}) `].slice(0, all >> 1) : []
+    const room = all - search.length
     if (this.#line.length <= room) this.#offset = 0
     else if (this.#cursor < this.#offset || this.#cursor > this.#offset + room)
       this.#offset = Math.max(this.#cursor - Math.floor(room / 2), 0)

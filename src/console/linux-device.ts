@@ -14,6 +14,8 @@ export type Place = {
   readonly config: string
   /** The gateway's state folder. */
   readonly state: string
+  /** Names of the board's ports. */
+  readonly ports: readonly string[] | undefined
   /** Root of the file system that `gatehouse system apply` writes to: `/` on a board. */
   readonly root: string
 }
@@ -44,6 +46,7 @@ export function linuxDevice(place: Place): Device {
     disk: systemDisk,
     config,
     state,
+    ports: place.ports,
     boardKey: () => boardKey(keyFile),
     async boardFacts() {
       const hostKey = hostKeyOf(boardKey(keyFile))
@@ -65,7 +68,7 @@ export function linuxDevice(place: Place): Device {
         if (!(error instanceof ControlError) || error.code !== 'not-running') throw error
       }
       if (!hasSystemd()) return 'no gateway runs here: the configuration is used when it starts'
-      await must(run('systemctl', ['restart', unit]), `systemctl restart ${unit}`)
+      await must(run('systemctl', ['restart', unit], { timeoutMs: 90_000 }), `systemctl restart ${unit}`)
       await comesUp(device)
       return 'the gateway is started'
     },

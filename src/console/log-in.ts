@@ -134,8 +134,13 @@ function lockOut(device: Device) {
   return readLockOut(device.disk.read(fileOf(device)), device.bootId(), device.monotonicMs())
 }
 
+/** Where it can't be kept (a full tmpfs) the log-in goes on: a lock-out that shuts the owner out would be worse than none. */
 function store(device: Device, value: ReturnType<typeof lockOut>): void {
-  device.disk.makeFolder(device.state)
-  device.disk.write(`${fileOf(device)}.new`, showLockOut(value, device.bootId()), 'owner')
-  device.disk.rename(`${fileOf(device)}.new`, fileOf(device))
+  try {
+    device.disk.makeFolder(device.state)
+    device.disk.write(`${fileOf(device)}.new`, showLockOut(value, device.bootId()), 'owner')
+    device.disk.rename(`${fileOf(device)}.new`, fileOf(device))
+  } catch (error) {
+    device.log(`the lock-out of the console is not kept: ${(error as Error).message}`)
+  }
 }

@@ -203,7 +203,7 @@ describe('commands for a person', () => {
     device.programs = {
       tcpdump: () => ({ code: 0, text: '' }),
       traceroute: () => ({ code: 0, text: '' }),
-      rauc: () => ({ code: 0, text: '' }),
+      gatehouse: () => ({ code: 0, text: '' }),
     }
     await type('capture wan0 matching udp port 500 or -w /etc/passwd\r')
     await type('capture any count 5 verbose\r')
@@ -213,7 +213,7 @@ describe('commands for a person', () => {
       'tcpdump -n -l -i wan0 -c 100 -- udp port 500 or -w /etc/passwd',
       'tcpdump -n -l -i any -c 5 -v --',
       'traceroute -n -m 3 -- www.example.org',
-      'rauc install https://example.org/a.raucb',
+      'gatehouse update install https://example.org/a.raucb',
     ])
   })
 

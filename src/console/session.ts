@@ -24,7 +24,7 @@ const usualIdleSeconds = 600
 /** `once`: ends after a log-out, as on a terminal; a serial line asks for the next log-in. Resolves when the line is gone or all is said. */
 export async function serveConsole(device: Device, terminal: Terminal, { once }: { once: boolean }): Promise<void> {
   const archive = new Archive(device.disk, device.config)
-  const settled = await resume(device, archive)
+  const settled = await resume(device, archive).catch((error: Error) => `it is not rolled back: ${error.message}`)
   if (settled !== undefined) await terminal.say(`a commit that was not confirmed: ${settled}`)
   try {
     do {

@@ -32,7 +32,7 @@ export type Shell = {
 
 export type Command = WordNode<Shell>
 
-/** Runs a program and shows what it says as it comes; CommandFailed where it fails, is missing, or Ctrl-C ended it. */
+/** Runs a program (`gatehouse` is this one) and shows what it says as it comes; CommandFailed where it fails, is missing, or Ctrl-C ended it. */
 export async function show(shell: Shell, program: string, args: readonly string[], timeoutMs?: number): Promise<void> {
   let shown = Promise.resolve()
   let rest = ''
@@ -42,7 +42,10 @@ export async function show(shell: Shell, program: string, args: readonly string[
     for (const line of lines) shown = shown.then(() => shell.terminal.say(line.replace(/\r$/, '')))
   }
   const options = { onText, signal: shell.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
-  const { code } = await shell.device.run(program, args, options)
+  const { device } = shell
+  const { code } = await (program === 'gatehouse'
+    ? device.gatehouse(args, options)
+    : device.run(program, args, options))
   if (rest !== '') onText('\n')
   await shown
   if (code !== 0 && !shell.signal.aborted) throw new CommandFailed(`${program} ended with ${code}`)

@@ -34,6 +34,7 @@ export const idleStatus: Status = {
 export class FakeDevice implements Device {
   readonly config = configFile
   readonly state = '/run/gatehouse-console'
+  readonly ports = ['wan0', 'lan0', 'lan1']
   readonly disk: MemoryDisk
   readonly logged: string[] = []
   /** What ran: programs with their arguments, and what was asked of the board. */

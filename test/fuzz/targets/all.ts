@@ -1,5 +1,6 @@
 // Every parser and every machine of the TypeScript side that octets from outside reach.
 import type { Target } from '../target.ts'
+import { consoleTargets } from './console.ts'
 import { dhcpTargets } from './dhcp.ts'
 import { ikeCoreTargets } from './ike-core.ts'
 import { ikeWireTargets } from './ike-wire.ts'
@@ -14,4 +15,5 @@ export const targets: readonly Target[] = [
   ...pppTargets,
   ...dhcpTargets,
   ...textTargets,
+  ...consoleTargets,
 ]
