@@ -11,6 +11,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse check FILE | --schema                              validates a configuration; prints its JSON Schema
   gatehouse status [--json] [--state DIR]                      what is up: SAs, sessions, pool
   gatehouse disconnect USER|ADDRESS [--state DIR]              ends sessions
+  gatehouse restart [--state DIR]                              starts the running gateway anew, after an update: sessions stay
   gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
                                                                the client side; see: gatehouse connect --help
   gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
@@ -37,6 +38,7 @@ const commands: Record<string, () => Promise<Command>> = {
   check: () => import('./cli/check.ts'),
   status: () => import('./cli/status.ts'),
   disconnect: () => import('./cli/disconnect.ts'),
+  restart: () => import('./cli/restart.ts'),
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
   engines: () => import('./cli/engines.ts'),

@@ -2,15 +2,17 @@
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
+import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
 import { openKernel, probeKernel } from '../platform/kernel.ts'
+import { type Hitless, openHitless } from '../platform/linux/hitless.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
 import type { Store } from '../platform/store.ts'
 import { openUserland } from '../platform/userland.ts'
 import { UsageError } from './arguments.ts'
-import { chooseDataplane, type DataplaneWish } from './choose-dataplane.ts'
+import { chooseDataplane, type DataplaneChoice, type DataplaneWish } from './choose-dataplane.ts'
 import { adviceFor } from './open-advice.ts'
 
 /** The log on stderr in the form that `--log` asks for. */
@@ -21,19 +23,27 @@ export function logTo(form: string | undefined): Log {
   throw new UsageError(`--log ${form}: text or json is right`)
 }
 
+/** The machine, and what it takes for a restart that ends no session. */
+export type LinuxPlatform = Platform & { readonly hitless: Hitless }
+
 /** The machine; `store` keeps the journal by which a killed daemon's traces are removed. Without a wish (a client) the plane is userland. */
-export function linuxPlatform(log: Log, store: Store | undefined, wish?: DataplaneWish): Platform {
+export function linuxPlatform(log: Log, store: Store | undefined, wish?: DataplaneWish): LinuxPlatform {
+  const choice = wish && chosen(wish)
+  const hitless = hitlessOf(log, store, choice?.plane)
   return {
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
     log,
+    hitless,
+    journal: hitless.is === 'on' ? hitless.journal : undefined,
     work: runWork,
     openFastPath: async (options) => {
       try {
-        if (wish === undefined) return openUserland(options)
-        const { plane, why } = chooseDataplane(wish, probeKernel)
-        return plane === 'kernel' ? openKernel({ ...options, why }) : openUserland({ ...options, why })
+        if (choice === undefined) return openUserland(options)
+        const { plane, why } = choice
+        const holder = hitless.is === 'on' ? { holder: hitless.holder } : {}
+        return plane === 'kernel' ? openKernel({ ...options, why, ...holder }) : openUserland({ ...options, why })
       } catch (error) {
         throw new Error(adviceFor(error as Error), { cause: error })
       }
@@ -41,4 +51,28 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
     network: new LinuxNetwork({ store }),
     forwardDns: (address) => openDnsForwarder({ address }),
   }
+}
+
+function chosen(wish: DataplaneWish): DataplaneChoice {
+  try {
+    return chooseDataplane(wish, probeKernel)
+  } catch (error) {
+    throw new Error(adviceFor(error as Error), { cause: error })
+  }
+}
+
+function hitlessOf(log: Log, store: Store | undefined, plane: DataplaneChoice['plane'] | undefined): Hitless {
+  const say = (level: 'info' | 'warn', sentence: string) =>
+    log.write({ at: new Date(), level, event: 'gateway.hitless', sentence, facts: {} })
+  if (plane !== 'kernel' || !store)
+    return { is: 'off', why: 'the userland data plane ends with the daemon, and every session with it' }
+  const hitless = openHitless({
+    // A unit's own folder under /run, where there is one, is in memory; the state folder may be on a disk.
+    folder: process.env.RUNTIME_DIRECTORY?.split(':')[0] ?? store.folder,
+    native: loadNative(),
+    failed: (why) => say('warn', `the journal can't be written, so a crash will end every session: ${why}`),
+  })
+  if (hitless.is === 'on') say('info', hitless.how)
+  else say('warn', `a crash or a restart will end every session: ${hitless.why}`)
+  return hitless
 }

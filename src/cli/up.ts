@@ -14,7 +14,7 @@ import type { Log } from '../platform/log.ts'
 import { openStore } from '../platform/store.ts'
 import { command, parse, stateFolder, UsageError } from './arguments.ts'
 import type { DataplaneWish } from './choose-dataplane.ts'
-import { linuxPlatform, logTo } from './linux-platform.ts'
+import { type LinuxPlatform, linuxPlatform, logTo } from './linux-platform.ts'
 import { loadConfiguration, permissionWarning, showFault } from './load.ts'
 
 export function run(args: readonly string[]): Promise<number> {
@@ -69,13 +69,39 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   // Signals count from here on: one that comes during the start ends the gateway as soon as it is up.
   const end = Promise.withResolvers<void>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.resolve())
-  const watching = watcher ? startWatcher(store) : undefined
   let gateway: Gateway | undefined
+  let machine: LinuxPlatform | undefined
+  let watching: ReturnType<typeof startWatcher> | undefined
   const priorities = new KernelPriorities(loadNative(), store)
   sayPriorities(log, priorities.apply(configuration.kernelPriorities))
   try {
-    const running = await createGateway(linuxPlatform(log, store, wishOf(configuration)), configuration)
+    machine = linuxPlatform(log, store, wishOf(configuration))
+    const { hitless } = machine
+    // What is to outlive this process must not be cleaned up after it.
+    if (watcher && hitless.is === 'off') watching = startWatcher(store)
+    const running = await createGateway(machine, configuration)
     gateway = running
+    const restart = () => {
+      if (hitless.is === 'off')
+        throw new Error(
+          `a restart would end every session: ${hitless.why}; stop the gateway and start it again if that is meant`,
+        )
+      setImmediate(() => startAnew(log, hitless.holder))
+    }
+    const onRestart = () => {
+      try {
+        restart()
+      } catch (error) {
+        log.write({
+          at: new Date(),
+          level: 'warn',
+          event: 'gateway.restart.refused',
+          sentence: (error as Error).message,
+          facts: {},
+        })
+      }
+    }
+    process.on('SIGUSR2', onRestart)
     const reload = async () => {
       manager.reloading(systemClock.now())
       await reloadFrom(config, running).finally(() => manager.ready(running.status().description))
@@ -86,6 +112,7 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
       status: () => running.status(),
       disconnect: (target) => running.disconnect(target),
       reload,
+      restart,
       stop: () => end.resolve(),
       subscribe: (receive) => running.subscribe(receive),
     })
@@ -98,10 +125,12 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
     await end.promise
     manager.stopping()
     process.off('SIGHUP', onHangup)
+    process.off('SIGUSR2', onRestart)
     await control.close()
     return 0
   } finally {
     await gateway?.stop()
+    if (machine?.hitless.is === 'on') machine.hitless.release()
     sayPriorities(log, priorities.restore())
     watching?.close()
     store.unlock()
@@ -123,6 +152,22 @@ function sayPriorities(log: Log, outcomes: readonly PriorityOutcome[]): void {
       facts: { ...outcome },
     })
   }
+}
+
+/**
+ * This process ends as if it had crashed, and the program, perhaps a newer one, goes on from the journal. systemd starts it, since it alone hands its
+ * descriptors over; otherwise it takes this process's place.
+ */
+function startAnew(log: Log, holder: string): void {
+  log.write({
+    at: new Date(),
+    level: 'info',
+    event: 'gateway.restart',
+    sentence: 'starting anew; sessions stay',
+    facts: {},
+  })
+  if (holder === 'systemd') process.kill(process.pid, 'SIGKILL')
+  else process.execve!(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env)
 }
 
 /** Reads the configuration again. A faulty one is said in the log and by the rejection; the running one stays. */

@@ -19,6 +19,7 @@ export type Control = {
   /** How many sessions were ended. */
   disconnect(target: string): Promise<number>
   reload(): Promise<void>
+  restart(): Promise<void>
   stop(): Promise<void>
   /** Calls back with each event until the connection ends; resolves once they are on their way. */
   events(receive: (record: EventRecord) => void): Promise<void>
@@ -61,6 +62,7 @@ export async function openControl(folder: string): Promise<Control> {
     status: async () => (await ask({ ask: 'status' })) as Status,
     disconnect: async (target) => (await ask({ ask: 'disconnect', target })) as number,
     reload: async () => void (await ask({ ask: 'reload' })),
+    restart: async () => void (await ask({ ask: 'restart' })),
     stop: async () => void (await ask({ ask: 'stop' })),
     events: async (receive) => {
       const id = ++ids

@@ -14,6 +14,8 @@ export type Ask =
   | { readonly ask: 'disconnect'; readonly target: string }
   /** Reads the configuration file again, as SIGHUP does. */
   | { readonly ask: 'reload' }
+  /** The process starts anew and no session ends; refused where one would. */
+  | { readonly ask: 'restart' }
   /** All events from now on. */
   | { readonly ask: 'events' }
   /** Says goodbye to everybody and ends, as SIGTERM does. */
@@ -118,12 +120,13 @@ export function parseRequest(line: string): Request | string {
   if (typeof value !== 'object' || value === null) return 'the request is no object'
   const { id, ask, target } = value as Record<string, unknown>
   if (typeof id !== 'number' || !Number.isSafeInteger(id)) return 'the request has no id'
-  if (ask === 'status' || ask === 'reload' || ask === 'events' || ask === 'stop') return { id, ask }
+  if (ask === 'status' || ask === 'reload' || ask === 'events' || ask === 'restart' || ask === 'stop')
+    return { id, ask }
   if (ask === 'disconnect')
     return typeof target === 'string' && target !== ''
       ? { id, ask, target }
       : 'disconnect needs a target: a user or an inner address'
-  return 'the request asks for nothing known: status, disconnect, reload, events and stop are'
+  return 'the request asks for nothing known: status, disconnect, reload, restart, events and stop are'
 }
 
 /** Cuts a stream into lines; throws where one is longer than `longest` characters. */

@@ -20,6 +20,7 @@ const target: ControlTarget = {
     return 2
   },
   reload: () => Promise.reject(new Error('line 3: no')),
+  restart: () => void asked.push('restart'),
   stop: () => asked.push('stop'),
   subscribe: (receive) => {
     receivers.add(receive)

@@ -20,6 +20,8 @@ export type ControlTarget = {
   disconnect(target: string): number
   /** Rejects with an Error whose message says why the file is not used. */
   reload(): Promise<void>
+  /** Throws an Error whose message says why a restart would end sessions. */
+  restart(): void
   stop(): void
   subscribe(receive: (record: EventRecord) => void): () => void
 }
@@ -110,6 +112,9 @@ async function answer(
       return ok(null)
     case 'events':
       ends.push(target.subscribe((record) => say({ id, is: 'event', record })))
+      return ok(null)
+    case 'restart':
+      target.restart()
       return ok(null)
     case 'stop':
       ok(null)
