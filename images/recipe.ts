@@ -96,6 +96,8 @@ export const ballast: readonly string[] = [
   'usr/bin/perl5.36.0',
   'usr/bin/systemd-analyze',
   'usr/lib/systemd/systemd-homed',
+  'usr/share/dbus-1/system-services/org.freedesktop.login1.service',
+  'usr/lib/systemd/system/dbus-org.freedesktop.login1.service',
 ]
 
 /** Folders and files below lib/modules/VERSION/kernel that stay, with the modules that they depend on. */
