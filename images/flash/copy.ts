@@ -2,7 +2,7 @@
 //
 //  1. the first megabyte is cleared: nothing takes a half-written device for a whole one
 //  2. the other chunks in order; a chunk of zeros is written only where the device has something else: cards last longer, and it is faster
-//  3. the backup partition table at the device's end, then the first megabyte
+//  3. the backup partition table at the device's end, then the first megabyte, its first two sectors last
 //  4. everything is on the medium (fsync), the kernel's copies are dropped, and every chunk is read back and compared by its hash; what differs is
 //     written once more and read again
 //
@@ -49,6 +49,8 @@ export type Copied = {
 /** The device does not hold what was written to it. */
 export class DeviceFault extends Error {}
 
+/** The protective MBR and the partition table's header. */
+const headOctets = 1024
 /** Chunks between two entries of the journal. */
 const chunksAtOnce = 16
 
@@ -96,9 +98,9 @@ class Copy {
 
   async #clearFirst(): Promise<void> {
     const { image, target, journal, device } = this.#options
+    journal.write({ image: image.sha256, device, written: 0 })
     await this.#put(Buffer.alloc(Math.min(chunkOctets, image.octets)), 0)
     await target.sync()
-    journal.write({ image: image.sha256, device, written: 0 })
   }
 
   async #writeFrom(from: number): Promise<void> {
@@ -126,8 +128,16 @@ class Copy {
       this.#skipped += chunk.length
       return
     }
-    await this.#put(chunk, index * chunkOctets)
+    await this.#putChunk(chunk, index)
     this.#written += chunk.length
+  }
+
+  /** Of the first chunk the sectors by which a device is taken for a whole one come last. */
+  async #putChunk(chunk: Buffer, index: number): Promise<void> {
+    if (index > 0) return this.#put(chunk, index * chunkOctets)
+    await this.#put(chunk.subarray(headOctets), headOctets)
+    await this.#options.target.sync()
+    await this.#put(chunk.subarray(0, headOctets), 0)
   }
 
   /** What the device is to hold there: the image, with the partition table made for the device. */

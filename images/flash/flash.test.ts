@@ -189,7 +189,7 @@ describe('interrupted and resumed', () => {
     async (octets) => {
       const said = await tryFlash({ around: { openTarget: (path) => pulledAfter(octets, path) } })
       expect(said).toMatch(/EIO.*; once it is there again the same command with --resume goes on$/)
-      // Until the last megabyte nothing takes it for a whole one.
+      // Until everything else is on the medium nothing takes it for a whole one.
       expect(readFileSync(device).subarray(512, 520).toString('latin1')).not.toBe('EFI PART')
       expect(await tryFlash({ resume: true })).toContain('everything read back and equal')
       expectWhole()
@@ -205,7 +205,7 @@ describe('interrupted and resumed', () => {
     expect(await tryFlash({ around: { signal: stop.signal, progress } })).toMatch(
       /^interrupted: .*--resume goes on where it stopped$/,
     )
-    expect(await tryFlash({ resume: true })).toMatch(/: 9\.\d MB written/)
+    expect(await tryFlash({ resume: true })).toContain(': 5.2 MB written, 3.1 MB of zeros')
     expectWhole()
   })
 
