@@ -14,12 +14,19 @@ export function run(args: readonly string[]): Promise<number> {
   return command('image', async () => {
     const [what, ...rest] = args
     if (what === 'build') return build(rest)
+    if (what === 'flash') return flash(rest)
     if (what === '--help' || what === 'help') {
       process.stdout.write(usage)
       return 0
     }
     throw new UsageError(`image builds or flashes: ${JSON.stringify(what ?? '')} is neither\n${usage.trimEnd()}`)
   })
+}
+
+async function flash(args: string[]): Promise<number> {
+  const { flashCommand } = await import('./image-flash.ts')
+  const { cacheFolder }: Steps = await import('../../images/build.ts')
+  return flashCommand(args, cacheFolder)
 }
 
 async function build(args: string[]): Promise<number> {
