@@ -138,7 +138,7 @@ async function layNative(checkout: string, architecture: Architecture, cache: st
 async function crossBuild(checkout: string, cache: string, build: string): Promise<void> {
   const sysroot = join(cache, 'sysroot-arm64')
   const stamp = join(sysroot, 'packages')
-  const packages = await (await Apt.open('arm64', cache)).fetch(['libssl-dev', 'libssl3'], { alone: true })
+  const packages = await (await Apt.open('arm64', cache)).fetch(['libssl-dev', 'libssl3', 'linux-libc-dev'], { alone: true })
   const state = packages.map(({ sha256 }) => sha256).join('\n')
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== state) {
     rmSync(sysroot, { recursive: true, force: true })
@@ -159,7 +159,7 @@ async function crossBuild(checkout: string, cache: string, build: string): Promi
       `set(CMAKE_LIBRARY_PATH ${lib})`,
       'set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)',
       'set(CMAKE_FIND_USE_CMAKE_SYSTEM_PATH OFF)',
-      `include_directories(SYSTEM ${include}/aarch64-linux-gnu)`,
+      `include_directories(SYSTEM ${include}/aarch64-linux-gnu ${include})`,
       '',
     ].join('\n'),
   )
