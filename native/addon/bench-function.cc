@@ -45,6 +45,8 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
   bench::Options options;
   options.milliseconds = given.Get("milliseconds").As<Napi::Number>().Uint32Value();
   options.repeats = given.Get("repeats").As<Napi::Number>().Uint32Value();
+  if (const auto count = given.Get("securityAssociations"); count.IsNumber())
+    options.securityAssociations = count.As<Napi::Number>().Uint32Value();
   options.loaded = given.Get("loaded").ToBoolean().Value();
   options.engines = texts(given.Get("engines"));
   options.algorithms = texts(given.Get("algorithms"));

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 
 #include "crypto/af-alg-socket.h"
@@ -162,13 +163,19 @@ class AfAlgContext final : public Context {
     if (lanes == nullptr) return;
     if (key.hash().open() && key.direction() == Direction::open && !verify(key, *lanes, job)) return;
     if (!key.cipher().open()) return finish(job, *lanes, Status::ok);
-    if (lanes != &passing && key.asynchronous() && outstanding_ != 0 && completions_.available())
+    if (lanes != &passing && key.asynchronous() && outstanding_ != 0 && completionsAvailable())
       return ask(key, *lanes, job);
     Lane& lane = lanes->cipher[0];
     std::array<std::uint8_t, 4> high;
     Pieces output;
     if (!give(key, lane, job, high, output)) return;
     finish(job, *lanes, outcome(lane, output, af_alg::receive(lane.socket, output)));
+  }
+
+  /// Made at the first packet of an asynchronous driver: taking them down again waits for all processors, which takes milliseconds.
+  bool completionsAvailable() noexcept {
+    if (!completions_) completions_.emplace();
+    return completions_->available();
   }
 
   /// Gives the packet to a free lane of its key, and waits only if there is none.
@@ -188,7 +195,7 @@ class AfAlgContext final : public Context {
     pending.lane = lane;
     pending.output = {};
     if (give(key, *lane, job, pending.high, pending.output)) {
-      if (completions_.ask(slot, lane->socket, pending.output)) {
+      if (completions_->ask(slot, lane->socket, pending.output)) {
         lane->busy = true;
         return;
       }
@@ -198,7 +205,7 @@ class AfAlgContext final : public Context {
   }
 
   void reap() noexcept {
-    for (const auto& [slot, result] : completions_.wait()) {
+    for (const auto& [slot, result] : completions_->wait()) {
       Pending& pending = pending_[slot];
       pending.lane->busy = false;
       Lanes* lanes = keyOf(*pending.job).lanes(number_);
@@ -290,7 +297,7 @@ class AfAlgContext final : public Context {
   ContextNumbers& numbers_;
   std::size_t number_;
   std::size_t outstanding_;
-  Completions completions_;
+  std::optional<Completions> completions_;
   std::array<Pending, Completions::slots> pending_{};
   std::array<std::size_t, Completions::slots> free_{};
   std::size_t freeCount_ = Completions::slots;

@@ -24,7 +24,7 @@ export type TuneOptions = {
 /** Where a board has its configuration. */
 const ofTheBoard = '/config/gatehouse.yaml'
 /** Measured whatever the configuration says: one of each cipher and hash that clients ask for. */
-const usual = [
+const usual: readonly string[] = [
   'aes128gcm16',
   'aes256gcm16',
   'aes128-sha1',
@@ -35,6 +35,9 @@ const usual = [
   '3des-md5',
   'des-sha1',
 ]
+
+/** With `--quick`: one of each cipher. */
+const usualQuickly: readonly string[] = ['aes128gcm16', 'aes128-sha1', '3des-sha1', 'des-sha1']
 
 type Line = { readonly subject: string; readonly choice: string; readonly why: string }
 
@@ -51,7 +54,7 @@ export async function tune(options: TuneOptions, progress: Progress, machine: ob
     configuration = outcome.configuration
   }
   const native = loadNative()
-  const plan = planOf(native, configuration)
+  const plan = planOf(native, configuration, options.quick ? usualQuickly : usual)
   const results = measure(native, plan, options.quick, progress)
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const { choice, lines } = decide(results, plan, configuration)
@@ -88,20 +91,20 @@ type Plan = {
   readonly hasAfAlg: boolean
 }
 
-function planOf(native: NativeModule, configuration: Configuration | undefined): Plan {
+function planOf(native: NativeModule, configuration: Configuration | undefined, asked: readonly string[]): Plan {
   const listed = native.listEngines()
   const engines = listed.map(({ name }) => name)
   const hasAfAlg = engines.includes('af-alg')
   const esp = configuration?.remoteAccess.esp ?? proposalsFor('modern').esp
   const wanted = [...new Set(esp.map((proposal) => showEspProposal({ ...proposal, group: undefined })))]
-  const algorithms = [...new Set([...usual, ...wanted])]
+  const algorithms = [...new Set([...asked, ...wanted])]
   const drivers = kernelDrivers(native.listKernelAlgorithms().algorithms).filter(({ esp: serves }) => serves.length > 0)
   const kernel = espAlgorithms.flatMap((algorithm) => {
     const own = drivers.filter((one) => one.algorithm === algorithm)
     const rivals = [...own.filter(({ chosen }) => chosen), ...own.filter(({ chosen }) => !chosen)]
     if (!hasAfAlg || rivals.length < 2) return []
     // Of a hash one pair is enough to compare its drivers: the cipher beside it is the same.
-    const measured = usual.filter((proposal) => rivals[0]!.esp.includes(proposal))
+    const measured = asked.filter((proposal) => rivals[0]!.esp.includes(proposal))
     return [{ algorithm, drivers: rivals, measured: algorithm.startsWith('hmac(') ? measured.slice(0, 1) : measured }]
   })
   return { engines, algorithms, wanted, kernel, hasAfAlg }
@@ -110,7 +113,9 @@ function planOf(native: NativeModule, configuration: Configuration | undefined):
 const afAlg = (driver: string) => `af-alg:${driver}`
 
 function measure(native: NativeModule, plan: Plan, quick: boolean, progress: Progress): readonly NativeBenchResult[] {
-  const effort = quick ? { milliseconds: 5, repeats: 3 } : { milliseconds: 50, repeats: 5 }
+  const effort = quick
+    ? { milliseconds: 5, repeats: 3, securityAssociations: 8 }
+    : { milliseconds: 50, repeats: 5, securityAssociations: 64 }
   // Under load a measurement is at least some of the scheduler's turns long.
   const underLoad = { ...effort, milliseconds: Math.max(effort.milliseconds, 25) }
   const sizes = 4
@@ -173,8 +178,7 @@ function decide(
     lines.push({ subject: 'kernel', choice: 'as it is', why: 'No algorithm of ESP has more than one driver.' })
   const raisedDrivers = kernel.map(({ driver }) => afAlg(driver))
   const userland =
-    choose(results, [...plan.engines, ...raisedDrivers], plan.wanted) ??
-    choose(results, plan.engines, usual.slice(0, 4))
+    choose(results, [...plan.engines, ...raisedDrivers], plan.wanted) ?? choose(results, plan.engines, plan.algorithms)
   if (userland) lines.unshift({ subject: 'userland', choice: userland.winner, why: `It does ${plainly(userland)}.` })
   return { choice: { userland: userland?.winner, kernel }, lines }
 }

@@ -130,6 +130,8 @@ export type NativeModule = NativeEngines & {
       milliseconds: number
       repeats: number
       loaded?: boolean
+      /** 64 unless said. */
+      securityAssociations?: number
       /** Absent or empty: all that are here; the usual ones. */
       engines?: readonly string[]
       algorithms?: readonly string[]
