@@ -20,7 +20,7 @@ type SaRecord = {
 }
 type PeerRecord = { readonly peer: Peer; readonly timers: TimerRecord }
 
-const onSa = ['ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'] as const
+const onSa = ['resend', 'ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'] as const
 const onPeer = ['lost', 'probe'] as const
 const onPair = ['rekey', 'expire', 'drain', 'settle'] as const
 
@@ -35,7 +35,7 @@ export function changedRecords(state: IkeState): ReturnType<Durable['changes']> 
 
 function saRecord(state: IkeState, id: number): SaRecord | undefined {
   const sa = state.sas.peek(id)
-  if (sa?.phase1.is !== 'established' && sa?.phase1.is !== 'deleted') return undefined
+  if (!sa || !stands(sa)) return undefined
   const { seen: all, parked: _, ...rest } = sa
   const quick = new Map([...sa.quick].filter(([, mode]) => lasts(mode)))
   const seen = new Set(all)
@@ -51,6 +51,14 @@ function saRecord(state: IkeState, id: number): SaRecord | undefined {
   }
   const timers = [...onSa.map((what) => `${what} ${id}`), ...[...quick.keys()].map((mode) => quickTimer(sa, mode))]
   return { sa: { ...rest, quick, answers }, seen: Uint32Array.from(seen), again, timers: timersOf(state, timers) }
+}
+
+/**
+ * Established, or as good as: who has had MM5 of ours has it established. Negotiations of strangers are not worth a write each, or they could have us do
+ * nothing else.
+ */
+function stands({ phase1 }: IkeSa): boolean {
+  return phase1.is === 'established' || phase1.is === 'deleted' || phase1.is === 'awaiting MM6'
 }
 
 /** It waits for the peer, not for work or the fast path. */
@@ -94,7 +102,7 @@ function timersOf(state: IkeState, keys: readonly string[]): TimerRecord {
 export function restore(state: IkeState, records: Records, now: Instant): void {
   for (const [name, record] of records) {
     if (name.startsWith('peer ')) restorePeer(state, record as PeerRecord, now)
-    else if (name.startsWith('sa ')) restoreSa(state, record as SaRecord)
+    else if (name.startsWith('sa ')) restoreSa(state, record as SaRecord, now)
     else Object.assign(state.next, record)
   }
   for (const [name, record] of records)
@@ -118,7 +126,7 @@ function restorePeer(state: IkeState, { peer, timers }: PeerRecord, now: Instant
   state.peersByRemote.set(`${address} ${port}`, there.add(peer.id))
 }
 
-function restoreSa(state: IkeState, { sa, seen, timers }: SaRecord): void {
+function restoreSa(state: IkeState, { sa, seen, timers }: SaRecord, now: Instant): void {
   state.sas.set(sa.id, { ...sa, seen: new Set(seen), parked: undefined })
   state.byCookies.set(cookiesKey(sa.cookies), sa.id)
   if (sa.role === 'initiator')
@@ -126,6 +134,9 @@ function restoreSa(state: IkeState, { sa, seen, timers }: SaRecord): void {
   if (sa.first !== undefined) state.byFirst.set(sa.first, sa.id)
   for (const quick of sa.quick.values()) if (quick.is === 'awaiting QM2') state.spis.set(quick.wish.inboundSpi, -1)
   for (const [key, at] of timers) state.timers.set(key, at)
+  // Its renewal had begun and is half done: it begins anew.
+  const due = state.timers.at(`ike-rekey ${sa.id}`)
+  if (sa.phase1.is === 'established' && !sa.replaced && due === undefined) state.timers.set(`ike-rekey ${sa.id}`, now)
 }
 
 /** Peers and ISAKMP SAs name each other: of either only what is there stays named. */

@@ -487,7 +487,8 @@ export class FakeFastPath implements FastPath {
     pair.seen.add(sequence)
     pair.highest = Math.max(pair.highest, sequence)
     for (const old of pair.seen) if (old <= pair.highest - pair.add.replayWindow) pair.seen.delete(old)
-    if (!pair.used) this.#used(peer, pair)
+    // Nobody looks while nobody is there, and nobody changes over.
+    if (!pair.used && !this.#unclaimed?.pairs.has(spi)) this.#used(peer, pair)
     if (newest) this.#checkPath(peer, pair, path)
     pair.counters.packetsIn++
     this.#deliver(peer, pair, decodeInner(from))
