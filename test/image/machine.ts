@@ -88,6 +88,12 @@ export class Machine {
     return text.trimEnd()
   }
 
+  /** Processor time that the board has taken so far, in seconds; what it would take on an idle machine, whatever else runs on this one. */
+  processorSeconds(): number {
+    const fields = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
   /** Pulls the plug. */
   async cut(): Promise<void> {
     this.#agent.close()
@@ -252,9 +258,4 @@ class Agent {
         this.#waiting.get(told[1]!)?.({ code: Number(told[2]), text: Buffer.from(told[3]!, 'base64').toString() })
     }
   }
-}
-
-/** For messages: a file's text, or that there is none. */
-export function textOf(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'utf8') : '(no such file)'
 }
