@@ -84,6 +84,11 @@ async function cable(term = 'dumb') {
   return { type, port, socat, board, text: () => unread }
 }
 
+/** The console itself, behind the shell that starts it. */
+function pidOf(): number {
+  return Number(spawnSync('pgrep', ['-f', `console --config ${config}`], { encoding: 'utf8' }).stdout.split('\n')[0])
+}
+
 /** A gateway in a namespace of its own. */
 async function gateway() {
   const up = start('unshare', ['--net', gatehouse, 'up', '--config', config, '--state', state])
@@ -119,10 +124,21 @@ describe.skipIf(!hasSocat)('the console on a serial line (socat)', () => {
     const { type, board } = await cable()
     await type('\r', /login: $/)
     await type('admin\r', /> $/)
-    const pid = Number(
-      spawnSync('pgrep', ['-f', `console --config ${config}`], { encoding: 'utf8' }).stdout.split('\n')[0],
-    )
-    process.kill(pid, signal)
+    process.kill(pidOf(), signal)
+    expect(await board.exit).toBe(0)
+  })
+
+  test('a line that is stopped by XOFF stops nothing else: a signal still ends it, and any octet goes on', async () => {
+    const { type, port, text, board } = await cable()
+    await type('\r', /login: $/)
+    await type('admin\r', /> $/)
+    port.write('\x13')
+    await new Promise((wait) => setTimeout(wait, 200))
+    port.write('\x13show configuration\r')
+    await expect.poll(text, { timeout: 5000 }).toContain('gw1> ')
+    port.write('x\x13')
+    await new Promise((wait) => setTimeout(wait, 200))
+    process.kill(pidOf(), 'SIGTERM')
     expect(await board.exit).toBe(0)
   })
 

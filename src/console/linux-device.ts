@@ -62,8 +62,14 @@ export function linuxDevice(place: Place): Device {
     disconnect: (target) => asked((control) => control.disconnect(target)),
     async reload() {
       try {
-        await asked((control) => control.reload())
-        return 'the gateway has taken the configuration into use'
+        return await asked(async (control) => {
+          let facts: Readonly<Record<string, unknown>> = {}
+          await control.events((record) => {
+            if (record.event === 'gateway.reloaded') facts = record.facts
+          })
+          await control.reload()
+          return reloaded(facts)
+        })
       } catch (error) {
         if (!(error instanceof ControlError) || error.code !== 'not-running') throw error
       }
@@ -173,6 +179,15 @@ async function must(running: Promise<RunOutcome>, what: string): Promise<void> {
   const { code, text } = await running
   if (code !== 0)
     throw new DeviceError(`${what}: ${text.trim().split('\n').slice(0, 5).join('; ') || `it ended with ${code}`}`)
+}
+
+/** What a reload did, from its event. */
+function reloaded({ ended, later }: Readonly<Record<string, unknown>>): string {
+  const said = ['the gateway has taken the configuration into use']
+  if (typeof ended === 'number' && ended > 0)
+    said.push(`${ended} ${ended === 1 ? 'session' : 'sessions'} that it touches ended`)
+  if (Array.isArray(later) && later.length > 0) said.push(`${later.join(', ')}: only after "restart"`)
+  return said.join('; ')
 }
 
 async function comesUp(device: Device): Promise<void> {

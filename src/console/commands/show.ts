@@ -151,7 +151,7 @@ const journal = ['--no-pager', '--output=short-iso', '--quiet']
 
 /** The gateway's log and the console's; `match` is a plain text. */
 async function log(shell: Shell, lines: string, match?: string): Promise<void> {
-  const args = [...journal, '--unit=gatehouse*', '--identifier=gatehouse-console', `--lines=${lines}`]
+  const args = [...journal, '--unit=gatehouse*', `--lines=${lines}`]
   const text = await textOf(shell, 'journalctl', args)
   const shown =
     match === undefined
