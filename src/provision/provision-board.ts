@@ -11,7 +11,7 @@
 import { Dialogue, LineFailed, type Timers } from './dialogue.ts'
 import { findAgain, findPrompt, NoPrompt, usualSpeeds } from './find-prompt.ts'
 import { type Account, logIn, Refused } from './log-in.ts'
-import { type Answer, ask, Lost, namedValues } from './machine-terminal.ts'
+import { type Answer, ask, killLine, Lost, namedValues } from './machine-terminal.ts'
 import { sendFile } from './send-file.ts'
 import type { SerialLine } from './serial-line.ts'
 import type { Site } from './site-file.ts'
@@ -78,6 +78,7 @@ const spareMs = 20_000
 /** A self-test has failed when it says so for so long: a gateway that has just been started may not be up. */
 const failingMs = 20_000
 const commitMs = 60_000
+const leaveMs = 2_000
 
 export async function provisionBoard(
   line: SerialLine,
@@ -88,12 +89,10 @@ export async function provisionBoard(
   const walk = new Walk(new Dialogue(line, timers), options, progress)
   let attempt = 1
   for (; ; attempt++) {
-    try {
-      return walk.result(await walk.once(), attempt)
-    } catch (error) {
-      const failure = walk.judge(error as Error, attempt)
-      if (failure) return walk.result(failure, attempt)
-    }
+    const outcome = await walk.once().catch((error: Error) => walk.judge(error, attempt))
+    if (!outcome) continue
+    await walk.leave(outcome)
+    return walk.result(outcome, attempt)
   }
 }
 
@@ -105,6 +104,8 @@ class Walk {
   #phase: Phase = 'finding the prompt'
   #since: number
   #baud: number | undefined
+  /** We have been logged in. */
+  #inside = false
   #facts: BoardFacts | undefined
   /** Of the file as the board has it as its candidate; a bundle that came sealed is known only there. */
   #digest: string | undefined
@@ -146,6 +147,16 @@ class Walk {
     return { is: 'failed', why: `given up after ${attempt} tries: ${error.message}${state}` }
   }
 
+  /** Logs out, so that nobody finds an open session, nor a candidate that was refused. */
+  async leave(outcome: Outcome): Promise<void> {
+    if (!this.#inside || outcome.is === 'failed') return
+    for (const command of outcome.is === 'refused' ? ['discard', 'logout'] : ['logout']) {
+      this.#dialogue.forget()
+      await this.#dialogue.say(`${killLine}${command}\r`)
+      await this.#dialogue.until((text) => (/[>#] $|login: $/.test(text) ? true : undefined), leaveMs)
+    }
+  }
+
   result(outcome: Outcome, attempts: number): Result {
     this.#close()
     return { outcome, facts: this.#facts, baud: this.#baud, attempts, durations: this.#durations }
@@ -163,6 +174,7 @@ class Walk {
     this.#baud = baud
     this.#enter('logging in')
     await logIn(this.#dialogue, prompt, account)
+    this.#inside = true
     this.#facts = await boardFacts(this.#dialogue)
     await this.#must('configure')
   }
@@ -267,11 +279,16 @@ async function boardFacts(dialogue: Dialogue): Promise<BoardFacts> {
     .map(([name, value]) => [name.slice(4), value] as const)
   return {
     board: values.get('board'),
-    serialNumber: values.get('serial-number'),
+    serialNumber: known(values.get('serial-number')),
     macs: Object.fromEntries(macs),
     firmware: values.get('firmware'),
     hostKey: values.get('host-key'),
   }
+}
+
+/** Boards without a serial number of their own say so. */
+function known(value: string | undefined): string | undefined {
+  return value === 'unknown' || value === '' ? undefined : value
 }
 
 function sameConfiguration(compared: Answer): boolean {

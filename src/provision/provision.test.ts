@@ -29,9 +29,12 @@ type Bench = {
 
 const gw1: ModelOptions = { configuration: oldText, password: 'before' }
 
+/** Every turn of the loop ends all chains of promises. */
+const allPromises = () => new Promise<void>((resolve) => void setImmediate(resolve))
+
 /** Runs to the end; what the board is left with, and what was said. */
 async function provision({ model = gw1, at = 'login', typed, faults = [], options, ...bench }: Bench = {}) {
-  const time = new VirtualTime()
+  const time = new VirtualTime(undefined, allPromises)
   const cable = new SerialCable(time, { ...bench, faults })
   const board = new ModelBoard(time, (octets) => cable.fromBoard(octets), model)
   cable.attach(board)
@@ -82,6 +85,7 @@ describe('provisioning finds the prompt', () => {
     expect(outcome).toEqual({ is: 'provisioned' })
     expect(board.configuration).toBe(newText)
     expect(board.failures).toBe(0)
+    expect(board.open).toBe(false)
     expect(result.facts).toEqual({
       board: 'model',
       serialNumber: 'M0001',

@@ -50,6 +50,11 @@ export class ModelBoard implements BoardEnd {
   #rollback: (() => void) | undefined
   #committedAt = 0
   reboots = 0
+  /** Somebody is logged in. */
+  get open(): boolean {
+    return this.#mode === 'shell'
+  }
+
   /** Log-ins that failed. */
   failures = 0
 
@@ -233,6 +238,12 @@ export class ModelBoard implements BoardEnd {
     }
     if (line === 'show self-test') return this.#showSelfTest()
     if (line === 'confirm') return this.#confirm()
+    if (line === 'logout') {
+      this.#machine = false
+      this.#configuring = false
+      this.#greet(true)
+      return
+    }
     if (line === 'configure' && !this.#configuring) {
       this.#configuring = true
       return this.#end()
