@@ -138,7 +138,9 @@ async function layNative(checkout: string, architecture: Architecture, cache: st
 async function crossBuild(checkout: string, cache: string, build: string): Promise<void> {
   const sysroot = join(cache, 'sysroot-arm64')
   const stamp = join(sysroot, 'packages')
-  const packages = await (await Apt.open('arm64', cache)).fetch(['libssl-dev', 'libssl3', 'linux-libc-dev'], { alone: true })
+  const packages = await (await Apt.open('arm64', cache)).fetch(['libssl-dev', 'libssl3', 'linux-libc-dev'], {
+    alone: true,
+  })
   const state = packages.map(({ sha256 }) => sha256).join('\n')
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== state) {
     rmSync(sysroot, { recursive: true, force: true })
