@@ -18,21 +18,23 @@ export type MachineOptions = {
   readonly stick?: string
   /** Folder for sockets. */
   readonly scratch: string
-  /** A tap of this machine for the WAN; without one the port has QEMU's own network. */
-  readonly tap?: string
+  /** A tap for the WAN, in a network namespace; without one the port has QEMU's own network. */
+  readonly tap?: { readonly namespace: string; readonly name: string }
   readonly megabytes?: number
 }
 
 export type Answer = { readonly code: number; readonly text: string }
 
 export class Machine {
-  readonly console: Console
+  console: Console
+  readonly #pty: string
   readonly #process: ChildProcess
   readonly #agent: Agent
   #ended: string | undefined
 
-  private constructor(process: ChildProcess, line: Console, agent: Agent) {
+  private constructor(process: ChildProcess, pty: string, line: Console, agent: Agent) {
     this.#process = process
+    this.#pty = pty
     this.console = line
     this.#agent = agent
     process.once('exit', (code, signal) => {
@@ -44,7 +46,8 @@ export class Machine {
   static async start(options: MachineOptions): Promise<Machine> {
     const socket = `${options.scratch}/agent-${Math.random().toString(36).slice(2)}`
     const [program, args] = commandLine(options, socket)
-    const child = spawn('nice', ['-n', '5', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const inside = options.tap ? ['ip', 'netns', 'exec', options.tap.namespace] : []
+    const child = spawn('nice', ['-n', '5', ...inside, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout!, child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -55,7 +58,7 @@ export class Machine {
         if (child.exitCode !== null) throw new Error(`QEMU does not start: ${said}`)
         return /char device redirected to (\/dev\/pts\/\d+)/.exec(said)?.[1]
       })
-      return new Machine(child, await Console.open(pty), new Agent(socket))
+      return new Machine(child, pty, await Console.open(pty), new Agent(socket))
     } catch (error) {
       child.kill('SIGKILL')
       throw error
@@ -86,6 +89,16 @@ export class Machine {
     const { code, text } = await this.sh(script, timeoutMs)
     if (code !== 0) throw new Error(`exit ${code} of\n${script}\n${text}`)
     return text.trimEnd()
+  }
+
+  /** Lends the serial line to another program, and takes it back. */
+  async lend<T>(use: (pty: string) => Promise<T>): Promise<T> {
+    await this.console.close()
+    try {
+      return await use(this.#pty)
+    } finally {
+      this.console = await Console.open(this.#pty)
+    }
   }
 
   /** Processor time that the board has taken so far, in seconds; what it would take on an idle machine, whatever else runs on this one. */
@@ -121,7 +134,7 @@ function commandLine(options: MachineOptions, socket: string): [string, string[]
     ...drive('disk', disk, 'cache=writethrough'),
     ...['-device', 'virtio-blk-pci,drive=disk,addr=5'],
     ...(stick ? [...drive('stick', stick, 'readonly=on'), '-device', 'virtio-blk-pci,drive=stick,addr=6'] : []),
-    ...net('wan', 2, tap ? `tap,ifname=${tap},script=no,downscript=no` : 'user,restrict=on'),
+    ...net('wan', 2, tap ? `tap,ifname=${tap.name},script=no,downscript=no` : 'user,restrict=on'),
     ...net('lan', 3, 'user,restrict=on'),
     ...['-device', 'virtio-serial-pci,addr=7', '-chardev', `socket,id=agent,path=${socket},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=agent,name=gatehouse.test'],
