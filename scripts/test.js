@@ -27,7 +27,8 @@ const vitest = (config) => [
   ...(config ? ['--config', config] : []),
 ]
 
-/** Each suite: one command, and how its counts are read. `check`: the command is one test, passed or failed. `verbose` tells each test as it ends. */
+/** Each suite: one command, and how its counts are read. `check`: the command is one test, passed or failed. `verbose` tells each test as it ends;
+ * `onDemand`: only when it is named. */
 const suites = [
   { name: 'format', counts: 'check', command: [bin('biome'), 'ci', '--colors=off', '.'] },
   { name: 'types', counts: 'check', command: [bin('tsc'), '--noEmit'] },
@@ -35,6 +36,22 @@ const suites = [
   { name: 'unit', counts: 'vitest', command: vitest() },
   { name: 'system', counts: 'vitest', reporter: 'verbose', command: vitest('test/system/vitest.config.ts') },
   { name: 'interop', counts: 'vitest', reporter: 'verbose', command: vitest('test/interop/vitest.config.ts') },
+  {
+    name: 'kernel-plane',
+    counts: 'vitest',
+    reporter: 'verbose',
+    env: { GATEHOUSE_DATAPLANE: 'kernel', GATEHOUSE_LAB_MEGABYTES: '10', GATEHOUSE_LAB_LOGINS: 'few' },
+    command: [...vitest('test/interop/vitest.config.ts'), 'logins', 'four-clients', 'endings', 'dataplane'],
+  },
+  // By its name only: npm run interop:kernel.
+  {
+    name: 'interop:kernel',
+    counts: 'vitest',
+    reporter: 'verbose',
+    onDemand: true,
+    env: { GATEHOUSE_DATAPLANE: 'kernel' },
+    command: vitest('test/interop/vitest.config.ts'),
+  },
 ]
 
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('-'))
@@ -61,7 +78,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 await build()
 for (const suite of suites) {
-  if (chosen.length > 0 && !chosen.includes(suite.name)) continue
+  if (chosen.length > 0 ? !chosen.includes(suite.name) : suite.onDemand) continue
   if (process.exitCode === 130) break
   const counts = await runSuite(suite)
   for (const key of Object.keys(total)) total[key] += counts[key]
@@ -77,12 +94,12 @@ async function build() {
   if (code !== 0) fail('the native module does not build; what the compiler said stands above')
 }
 
-async function runSuite({ name, counts, command, reporter = 'default' }) {
+async function runSuite({ name, counts, command, reporter = 'default', env = {} }) {
   const report = join(scratch, `${name}.json`)
   const extra = counts === 'vitest' ? [`--reporter=${reporter}`, '--reporter=json', `--outputFile.json=${report}`] : []
   const from = Date.now()
   say(`${name}: ${command.concat(extra).slice(1, 3).join(' ').replaceAll(`${root}/`, '')} …`)
-  const { code, lastCounts } = await execute([...command, ...extra])
+  const { code, lastCounts } = await execute([...command, ...extra], env)
   const result = read(counts, code, lastCounts, report)
   say(
     `${name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped, in ${minutes(Date.now() - from)}`,
@@ -105,12 +122,12 @@ function read(counts, code, lastCounts, report) {
 }
 
 /** Runs a command with its output shown; the last closing line `N passed, N failed` in it is remembered. */
-function execute([file, ...args]) {
+function execute([file, ...args], env = {}) {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, PATH: `${root}/node_modules/.bin:${process.env.PATH}` },
+      env: { ...process.env, ...env, PATH: `${root}/node_modules/.bin:${process.env.PATH}` },
     })
     current = child
     let lastCounts

@@ -7,7 +7,7 @@ import { type Lab, openLab } from './lab/lab.ts'
 import { addresses, behindNat, direct, sameAddress } from './lab/network.ts'
 import { until } from './lab/run.ts'
 import { interop } from './lab/suite.ts'
-import { dial, generous, inner } from './settings.ts'
+import { dial, fewLogins, generous, inner, megabytes, slowly } from './settings.ts'
 
 const ikes = [
   '3des-sha1-modp1024',
@@ -19,9 +19,6 @@ const ikes = [
 ]
 const esps = ['3des-sha1', 'aes128-sha1', 'aes256-sha1', 'aes256-sha256', 'aes128gcm16']
 const auths: Auth[] = ['mschapv2', 'chap', 'pap']
-/** 100 is what is promised; fewer for a hurried look at all combinations. */
-const megabytes = Number(process.env.GATEHOUSE_LAB_MEGABYTES ?? 100)
-
 type Row = { ike: string; esp: string; auth: Auth; natted: boolean; ccp: boolean }
 
 /** Every IKE with every ESP; authentication and NAT take turns so that each meets each IKE and each ESP. */
@@ -46,6 +43,13 @@ const libreswanRows: Row[] = ikes
       ccp: false,
     })),
   )
+
+/** Of strongSwan's each IKE proposal once, with each ESP proposal, kind of password and NAT among them; of libreswan's four. */
+function selected(rows: Row[], stack: 'strongswan' | 'libreswan'): Row[] {
+  if (!fewLogins) return rows
+  const chosen = stack === 'strongswan' ? ikes.map((_, i) => i * esps.length + ((2 * i) % esps.length)) : [0, 3, 4, 9]
+  return rows.filter((_, i) => chosen.includes(i))
+}
 
 interop('logins', () => {
   let lab: Lab
@@ -99,8 +103,16 @@ interop('logins', () => {
     })
   }
 
-  test.each(strongswanRows)('strongSwan, IKE $ike, ESP $esp, $auth, NAT $natted', (row) => check('strongswan', row))
-  test.each(libreswanRows)('libreswan, IKE $ike, ESP $esp, $auth, NAT $natted', (row) => check('libreswan', row))
+  test.each(selected(strongswanRows, 'strongswan'))(
+    'strongSwan, IKE $ike, ESP $esp, $auth, NAT $natted',
+    slowly(120_000),
+    (row) => check('strongswan', row),
+  )
+  test.each(selected(libreswanRows, 'libreswan'))(
+    'libreswan, IKE $ike, ESP $esp, $auth, NAT $natted',
+    slowly(120_000),
+    (row) => check('libreswan', row),
+  )
 
   test('with perfect forward secrecy, asked for by the client', async () => {
     const client = clients.strongswan

@@ -57,9 +57,29 @@ function checksum(octets: Buffer): number {
 
 /** A guest's command that sends the octets from its port 1701, so that its own SA carries them. */
 export function sendFrom1701(to: string, hex: string): string {
+  return sendBetween(to, [{ from: 1701, port: 1701, hex }])
+}
+
+/** The same between any ports, one after the other; `policyForAll` makes the SA carry them. */
+export function sendBetween(to: string, all: readonly { from: number; port: number; hex: string }[]): string {
   return `perl -MSocket -e '
-socket(S, PF_INET, SOCK_DGRAM, 17) or die $!;
-setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1) or die $!;
-bind(S, sockaddr_in(1701, INADDR_ANY)) or die $!;
-send(S, pack("H*", $ARGV[1]), 0, sockaddr_in(1701, inet_aton($ARGV[0]))) or die $!;' ${to} ${hex}`
+while (<STDIN>) {
+  my ($from, $port, $hex) = split;
+  socket(S, PF_INET, SOCK_DGRAM, 17) or die $!;
+  setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1) or die $!;
+  bind(S, sockaddr_in($from, INADDR_ANY)) or die $!;
+  send(S, pack("H*", $hex), 0, sockaddr_in($port, inet_aton($ARGV[0]))) or die $!;
+  close S;
+  select(undef, undef, undef, 0.02);
+}' ${to} <<'END'
+${all.map(({ from, port, hex }) => `${from} ${port} ${hex}`).join('\n')}
+END
+`
+}
+
+/** A guest's commands after which its SA towards `to` carries UDP of every port, not only L2TP's. */
+export function policyForAll(to: string): string {
+  return `own=$(ip xfrm state | sed -n 's/^src \\([0-9.]*\\) dst ${to}$/\\1/p' | head -n 1)
+reqid=$(ip xfrm state | grep -A 1 " dst ${to}" | sed -n 's/.* reqid \\([0-9]*\\).*/\\1/p' | head -n 1)
+ip xfrm policy update src "$own" dst ${to} proto udp dir out priority 1 tmpl src "$own" dst ${to} proto esp reqid "$reqid" mode transport`
 }

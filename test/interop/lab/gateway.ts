@@ -68,12 +68,12 @@ export function configuration(settings: GatewaySettings, dataplane: string): str
 }
 
 export class Gateway {
-  readonly #host: GatewayHost
+  readonly host: GatewayHost
   readonly #state: string
   readonly #running: Running
 
   private constructor(host: GatewayHost, state: string, config: string) {
-    this.#host = host
+    this.host = host
     this.#state = state
     this.#running = host.start(['up', '--config', config, '--state', state])
   }
@@ -130,7 +130,7 @@ export class Gateway {
   }
 
   async status(): Promise<Status> {
-    return (await this.#host.status(this.#state)) as Status
+    return (await this.host.status(this.#state)) as Status
   }
 
   /** The session of the user, once it is there. */
