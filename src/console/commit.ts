@@ -15,11 +15,9 @@ import { dirname, resolve } from 'node:path'
 import type { Configuration, Fault } from '../config/configuration.ts'
 import { parseConfiguration } from '../config/parse.ts'
 import type { Archive, Pending } from './archive.ts'
+import { CommitError } from './commit-error.ts'
 import type { Device } from './device.ts'
 import { hasSystem, keep, rollBack, take } from './roll-back.ts'
-
-/** A commit that did not happen; the message says why, and that the old configuration is in use. */
-export class CommitError extends Error {}
 
 /** Milliseconds that taking a configuration into use may last before whoever finds its record counts it as dead. */
 const applyMs = 120_000

@@ -3,8 +3,6 @@ import { isSecretKey } from '../config/document.ts'
 import { ControlError } from '../control/client.ts'
 import { Archive } from './archive.ts'
 import { Candidate } from './candidate.ts'
-import { trees } from './commands/tree.ts'
-import { judge } from './commit.ts'
 import { complete, help } from './completion.ts'
 import type { Device } from './device.ts'
 import { match } from './grammar.ts'
@@ -92,13 +90,14 @@ async function commands(shell: Shell): Promise<void> {
   const { terminal } = shell
   const known = knowledge(shell)
   while (!shell.leaving) {
-    const { hostname, idleMs } = known()
-    terminal.idleMs = idleMs
     if (shell.wizard) {
       shell.wizard = false
+      terminal.idleMs = undefined
       await wizard(shell)
       continue
     }
+    const { hostname, idleMs } = await known()
+    terminal.idleMs = idleMs
     const prompt = `${hostname}${shell.mode === 'configure' ? '#' : '>'} `
     const options: AskOptions = { onEvent: (event, editor) => assist(shell, event, editor) }
     const asked = await terminal.ask(prompt, options)
@@ -114,20 +113,23 @@ async function commands(shell: Shell): Promise<void> {
 type Known = { readonly hostname: string; readonly idleMs: number | undefined }
 
 /** What of the configuration the prompt needs; looked at anew only where the text has changed. */
-function knowledge({ archive, device }: Shell): () => Known {
+function knowledge({ archive, device }: Shell): () => Promise<Known> {
   let of: string | undefined
   let known: Known | undefined
-  return () => {
+  return async () => {
     const text = archive.current()
     if (known && text === of) return known
     of = text
-    const judgement = text === undefined ? undefined : judge(text, device)
+    const judgement = text === undefined ? undefined : (await import('./commit.ts')).judge(text, device)
     const system = judgement?.is === 'valid' ? judgement.configuration.system : undefined
     const seconds = system?.idleLogoutSeconds ?? usualIdleSeconds
     known = { hostname: hostnameOf(text), idleMs: seconds === 0 ? undefined : seconds * 1000 }
     return known
   }
 }
+
+/** Loaded with the first command: a console that waits for a log-in should hold little memory. */
+const trees = async () => (await import('./commands/tree.ts')).trees
 
 /** Runs a line; how it ended is said. */
 export async function execute(shell: Shell, line: string): Promise<void> {
@@ -145,7 +147,7 @@ export async function execute(shell: Shell, line: string): Promise<void> {
 async function run(shell: Shell, line: string): Promise<string | undefined> {
   const { words, open } = wordsOf(line)
   if (open) return 'a quote is open'
-  const found = match(trees[shell.mode], words)
+  const found = match((await trees())[shell.mode], words)
   if (found.is === 'wrong') return found.message
   try {
     await found.run(shell, found.values, found.rest)
@@ -166,7 +168,7 @@ function oneLine(text: string): string {
 
 /** Tab and `?`. */
 async function assist(shell: Shell, event: EditorEvent, editor: LineEditor): Promise<string> {
-  const tree = trees[shell.mode]
+  const tree = (await trees())[shell.mode]
   if (event.is === 'complete') {
     const { insert, choices } = await complete(tree, editor.beforeCursor, shell)
     if (insert !== '' || choices.length === 0) return editor.insert(insert)

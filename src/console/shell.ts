@@ -2,7 +2,7 @@
 
 import type { Archive } from './archive.ts'
 import type { Candidate } from './candidate.ts'
-import { CommitError } from './commit.ts'
+import { CommitError } from './commit-error.ts'
 import { type Device, DeviceError } from './device.ts'
 import type { ArgumentNode, Node, RestNode, WordNode } from './grammar.ts'
 import type { Terminal } from './terminal.ts'

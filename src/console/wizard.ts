@@ -1,7 +1,7 @@
 // The first-boot wizard: asks one question after the other, judges each answer at once, goes back, shows what it would write and writes it by the
 // same commit as everything else. Nothing is written before that. Lines of text alone, so it works on any terminal.
 import { typable } from '../control/typable.ts'
-import { CommitError, commit } from './commit.ts'
+import { CommitError } from './commit-error.ts'
 import type { Shell } from './shell.ts'
 import { type Answers, configurationOf, type Ports, type Question, questions, summaryOf } from './wizard-questions.ts'
 
@@ -121,6 +121,8 @@ async function written(
   }
   await terminal.say('working …')
   try {
+    // Loaded here: a fresh board may wait for its first answer for a long time, with little memory.
+    const { commit } = await import('./commit.ts')
     const text = await configurationOf(whole, ports)
     const said = await commit(device, archive, {
       text,

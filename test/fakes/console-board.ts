@@ -1,6 +1,9 @@
 // The real console (src/console) at the board's end of a simulated serial cable, in virtual time: `setTimeout` and `performance.now` are the test's.
 // A disk in memory survives a reboot; the folder on tmpfs doesn't.
 
+// Loaded by the console when they are needed, which takes real time: here they are there before virtual time begins.
+import '../../src/console/commands/tree.ts'
+import '../../src/console/commit.ts'
 import { parseConfiguration } from '../../src/config/parse.ts'
 import { Archive } from '../../src/console/archive.ts'
 import type { Device } from '../../src/console/device.ts'
