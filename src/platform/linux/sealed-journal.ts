@@ -64,9 +64,12 @@ export class SealedJournal implements Journal {
     const parts: Buffer[] = []
     for (const [name, record] of records) {
       const octets = record === undefined ? undefined : serialize(record)
+      const before = this.#live.get(name)
+      if (octets && before?.equals(octets)) continue
       parts.push(...entry(name, octets))
       this.#keep(name, octets)
     }
+    if (parts.length === 0) return
     this.#attempt(() => {
       this.#append(Buffer.concat(parts))
       if (this.#fileOctets > Math.max(rewriteAt.octets, rewriteAt.factor * this.#liveOctets)) this.#rewrite()
