@@ -19,6 +19,6 @@ export async function packSlot(root: string, out: string, epoch: number): Promis
     '-quiet',
     '-no-progress',
   ]
-  await $({ env, quiet: true })`nice mksquashfs ${root} ${out} ${form} ${times}`
+  await $({ env, quiet: true })`mksquashfs ${root} ${out} ${form} ${times}`
   return statSync(out).size
 }

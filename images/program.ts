@@ -178,5 +178,5 @@ async function crossBuild(checkout: string, cache: string, build: string): Promi
     'arm64',
     `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`,
   ]
-  await $({ cwd: checkout, quiet: true })`nice ${process.execPath} ${cmake} ${words}`
+  await $({ cwd: checkout, quiet: true })`${process.execPath} ${cmake} ${words}`
 }
