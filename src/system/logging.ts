@@ -38,7 +38,7 @@ function rsyslog({ server, port, protocol }: NonNullable<SystemEntry['syslog']>)
   const framing = protocol === 'tcp' ? ' TCP_Framing="octet-counted" KeepAlive="on"' : ''
   return `global(workDirectory="/run/gatehouse-syslog" net.enableDNS="off" maxMessageSize="8k")
 module(load="imuxsock" SysSock.Name="/run/systemd/journal/syslog")
-template(name="rfc5424" type="string" string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% %APP-NAME% %PROCID% %MSGID% - %msg:::sp-if-no-1st-sp%%msg:::drop-last-lf%")
+template(name="rfc5424" type="string" string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% %APP-NAME% %PROCID% %MSGID% -%msg:::sp-if-no-1st-sp%%msg:::drop-last-lf%")
 action(type="omfwd" target="${server}" port="${port}" protocol="${protocol}"${framing} template="rfc5424"
   queue.type="LinkedList" queue.size="10000" queue.timeoutEnqueue="0" action.resumeRetryCount="-1" action.resumeInterval="10")
 `

@@ -3,8 +3,8 @@ import type { SystemEntry } from '../config/configuration.ts'
 import { ini, made, type SystemFile } from './file.ts'
 
 export function timeFiles({ ntp, timezone }: SystemEntry): SystemFile[] {
-  // An empty FallbackNTP takes Debian's own servers away: only whom the configuration names is asked.
-  const servers = ini([['Time', { NTP: ntp.join(' '), FallbackNTP: '' }]])
+  // Only whom the configuration names is asked: an empty FallbackNTP would bring Debian's own servers back (timesyncd 252). This machine answers nobody.
+  const servers = ini([['Time', { NTP: ntp.join(' '), FallbackNTP: ntp.length > 0 ? ntp.join(' ') : '127.0.0.1' }]])
   return [
     made('time', '/etc/systemd/timesyncd.conf.d/50-gatehouse.conf', servers),
     { path: '/etc/localtime', concern: 'timezone', is: 'link', target: `/usr/share/zoneinfo/${timezone}` },

@@ -46,7 +46,16 @@ def send(host, words):
         except OSError as error:
             print(f'{kind}/{number}: {error}', flush=True)
 
-if sys.argv[1] == 'listen':
+def segment(number):
+    # TCP_MAXSEG of an accepted connection is what the other end's SYN allowed, less 12 for timestamps.
+    s = socket.create_server(('', number))
+    print('listening', flush=True)
+    connection, peer = s.accept()
+    print(f'segment {connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) + 12} from {peer[0]}', flush=True)
+
+if sys.argv[1] == 'segment':
+    segment(int(sys.argv[2]))
+elif sys.argv[1] == 'listen':
     listen(sys.argv[2:])
 else:
     send(sys.argv[2], sys.argv[3:])

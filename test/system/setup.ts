@@ -13,6 +13,9 @@ const needed: Readonly<Record<string, string>> = {
   rsyslog: '/usr/sbin/rsyslogd',
   'python3-minimal': '/usr/bin/python3',
   dash: '/usr/bin/dash',
+  pppoe: '/usr/sbin/pppoe-server',
+  'user-mode-linux': '/usr/bin/linux.uml',
+  mmdebstrap: '/usr/bin/mmdebstrap',
 }
 
 export default async function setup(): Promise<void> {
