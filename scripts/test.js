@@ -19,6 +19,9 @@ import {
 /** For the sanitizers, the fuzzers and the checks of C++. */
 const checkPackages = ['clang', 'clang-tidy', 'clang-format', 'libclang-rt-14-dev', 'llvm']
 
+/** Cables between a serial console and what drives it. */
+const consolePackages = ['socat']
+
 const bin = (name) => `${root}/node_modules/.bin/${name}`
 const vitest = (config) => [
   pinnedNode(),
@@ -59,7 +62,7 @@ const unknown = chosen.filter((word) => !suites.some((suite) => suite.name === w
 if (unknown.length > 0)
   fail(`there is no suite ${unknown.join(', ')}; known are ${suites.map((suite) => suite.name).join(', ')}`, 2)
 
-ensurePackages([...buildPackages, ...runPackages, ...checkPackages], 'the tests')
+ensurePackages([...buildPackages, ...runPackages, ...checkPackages, ...consolePackages], 'the tests')
 ensureNodeModules()
 process.chdir(root)
 

@@ -1,4 +1,7 @@
 // A console over a line in memory: a test types, and reads what comes back. Fake timers of vitest work: nothing here waits in real time.
+// Loaded by the console when they are needed, which takes real time: here they are there before virtual time begins.
+import '../../src/console/commands/tree.ts'
+import '../../src/console/commit.ts'
 import { Input } from '../../src/console/input.ts'
 import type { TerminalKind } from '../../src/console/line-editor.ts'
 import { serveConsole } from '../../src/console/session.ts'
