@@ -38,13 +38,14 @@ struct KernelPlaneObject::Open {
 
 Napi::Function KernelPlaneObject::define(Napi::Env env) {
   using Self = KernelPlaneObject;
-  return DefineClass(env, "KernelPlane",
-                     {InstanceMethod<&Self::ports>("ports"), InstanceMethod<&Self::description>("description"),
-                      InstanceMethod<&Self::apply>("apply"), InstanceMethod<&Self::sendIke>("sendIke"),
-                      InstanceMethod<&Self::sendKeepalive>("sendKeepalive"),
-                      InstanceMethod<&Self::sendControl>("sendControl"), InstanceMethod<&Self::sendPpp>("sendPpp"),
-                      InstanceMethod<&Self::drain>("drain"), InstanceMethod<&Self::activity>("activity"),
-                      InstanceMethod<&Self::counters>("counters"), InstanceMethod<&Self::close>("close")});
+  return DefineClass(
+      env, "KernelPlane",
+      {InstanceMethod<&Self::ports>("ports"), InstanceMethod<&Self::description>("description"),
+       InstanceMethod<&Self::apply>("apply"), InstanceMethod<&Self::sendIke>("sendIke"),
+       InstanceMethod<&Self::sendKeepalive>("sendKeepalive"), InstanceMethod<&Self::sendControl>("sendControl"),
+       InstanceMethod<&Self::sendPpp>("sendPpp"), InstanceMethod<&Self::forgetTheRest>("forgetTheRest"),
+       InstanceMethod<&Self::drain>("drain"), InstanceMethod<&Self::activity>("activity"),
+       InstanceMethod<&Self::counters>("counters"), InstanceMethod<&Self::close>("close")});
 }
 
 KernelPlaneObject::KernelPlaneObject(const Napi::CallbackInfo& info)
@@ -111,6 +112,10 @@ void KernelPlaneObject::sendControl(const Napi::CallbackInfo& info) {
 
 void KernelPlaneObject::sendPpp(const Napi::CallbackInfo& info) {
   if (open_) open_->plane.sendPpp(numberOf(info[0]), static_cast<uint16_t>(numberOf(info[1])), octetsOf(info[2]));
+}
+
+void KernelPlaneObject::forgetTheRest(const Napi::CallbackInfo& /*info*/) {
+  if (open_) open_->plane.forgetTheRest();
 }
 
 // Twice the octets written, plus one if there is more: one number, so that nothing is allocated.

@@ -26,6 +26,7 @@ class KernelPlaneObject : public Napi::ObjectWrap<KernelPlaneObject> {
   void sendKeepalive(const Napi::CallbackInfo& info);
   void sendControl(const Napi::CallbackInfo& info);
   void sendPpp(const Napi::CallbackInfo& info);
+  void forgetTheRest(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value activity(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);

@@ -12,13 +12,15 @@ namespace {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-crypto::Transform transformOf(const pipeline::SaParameters& sa, std::string& code, std::string& why) {
+/// `keyless`: an SA that is there has its keys.
+crypto::Transform transformOf(const pipeline::SaParameters& sa, bool keyless, std::string& code, std::string& why) {
   const auto transform = crypto::transformFromNames(sa.cipher, sa.hash, sa.esn);
   if (!transform) {
     code = "unknown-algorithm";
     why = "no ESP transform is called '" + sa.cipher + (sa.hash.empty() ? "" : "-" + sa.hash) + "'";
     return {};
   }
+  if (keyless && sa.cipherKey.empty() && sa.integrityKey.empty()) return *transform;
   if (sa.cipherKey.size() != transform->cipherKeyLength() ||
       sa.integrityKey.size() != transform->integrityKeyLength()) {
     code = "bad-key-length";
@@ -31,12 +33,17 @@ crypto::Transform transformOf(const pipeline::SaParameters& sa, std::string& cod
 
 }  // namespace
 
-Control::Control(ControlOptions options, Watch& watch)
+Control::Control(ControlOptions options, Watch& watch, Keeper& keeper)
     : options_(std::move(options)),
       watch_(watch),
+      keeper_(keeper),
+      adopting_(options_.resume),
       xfrm_(NETLINK_XFRM),
       route_(NETLINK_ROUTE),
-      nft_(NETLINK_NETFILTER) {}
+      nft_(NETLINK_NETFILTER) {
+  remains_.read(xfrm_, nft_);
+  if (!adopting_) forgetTheRest();
+}
 
 Control::~Control() = default;
 
@@ -100,12 +107,11 @@ void Control::elements(std::vector<os::Message> messages, const std::string& wha
   must(nft_.batch(messages), "kernel", what);
 }
 
-void Control::hold(const std::string& name, const os::File& file) {
-  if (options_.holder != nullptr) options_.holder->put(name, file.get());
-}
-
-void Control::drop(const std::string& name) {
-  if (options_.holder != nullptr) options_.holder->remove(name);
+void Control::forgetTheRest() {
+  adopting_ = false;
+  remains_.remove(xfrm_, nft_);
+  keeper_.forget();
+  forgetInterfaces();
 }
 
 Peer& Control::need(uint32_t peer) const {
@@ -183,7 +189,7 @@ void Control::make(const pipeline::AddPair& command) {
   std::string why;
   for (const auto& [half, given] :
        {std::pair{&made->inbound, &command.inbound}, {&made->outbound, &command.outbound}}) {
-    half->transform = transformOf(*given, code, why);
+    half->transform = transformOf(*given, adopting_, code, why);
     if (!code.empty()) throw Refused{code, why};
     half->spi = given->spi;
     half->cipherKey = Secret(given->cipherKey);
@@ -193,7 +199,11 @@ void Control::make(const pipeline::AddPair& command) {
   made->path = command.path;
   made->encapsulated = command.encapsulated;
   made->replayWindow = command.replayWindow;
-  addSas(*made);
+  if (adopting_) {
+    adoptSas(*made);
+  } else {
+    addSas(*made);
+  }
   Pair& pair = *made;
   peer.pairs.push_back(std::move(made));
   tables_.pairs[pair.inbound.spi] = &pair;
@@ -204,7 +214,7 @@ void Control::make(const pipeline::AddPair& command) {
     std::erase_if(peer.pairs, [&](const auto& one) { return one.get() == &pair; });
     setPolicy(peer);
   });
-  if (command.use) {
+  if (command.use || (adopting_ && peer.policy && peer.policy->spi == pair.outbound.spi)) {
     use(&pair, peer);
   } else {
     setPolicy(peer);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernel/holder.h"
+#include "kernel/remains.h"
 #include "kernel/tables.h"
 #include "linux/netlink-socket.h"
 #include "linux/nft-elements.h"
@@ -38,13 +38,13 @@ struct ControlOptions {
   Address innerAddress;
   /// `off`, `auto` (the device of the route to the peer), or a device's name.
   std::string offload = "auto";
-  /// Null: nothing outlives us.
-  Holder* holder = nullptr;
+  /// Take over what is there instead of making it, until forgetTheRest().
+  bool resume = false;
 };
 
 class Control {
  public:
-  Control(ControlOptions options, Watch& watch);
+  Control(ControlOptions options, Watch& watch, Keeper& keeper);
   ~Control();
 
   std::optional<Failure> apply(std::span<const uint8_t> list);
@@ -52,8 +52,8 @@ class Control {
   bool used(Pair& pair);
   /// Takes everything back, in the order in which it depends on each other.
   void clear();
-  /// Removes what a former process left: SAs and policies with marks of ours.
-  void sweep();
+  /// Removes what a former process left and nobody has claimed. From now on changes make what they name.
+  void forgetTheRest();
 
   [[nodiscard]] const Tables& tables() const { return tables_; }
   [[nodiscard]] Tables& tables() { return tables_; }
@@ -83,6 +83,7 @@ class Control {
 
   // SAs and policies (sas.cc).
   void addSas(Pair& pair);
+  void adoptSas(Pair& pair);
   void removeSas(const Pair& pair);
   void addSa(os::xfrm::Sa& sa);
   void use(Pair* pair, Peer& peer);
@@ -96,11 +97,13 @@ class Control {
   void establish(Session& session);
   void establishAll(Peer& peer);
   Tunnel& tunnelFor(Session& session, const Pair& pair);
+  void adoptTunnel(Tunnel& tunnel, const Peer& peer);
   void leave(Session& session);
   void releaseTunnel(Peer& peer, Tunnel& tunnel);
   void configure(Session& session, const pipeline::SessionConfiguration& configuration);
   void unconfigure(Session& session);
   void makeUnit(Session& session);
+  void forgetInterfaces();
   void setRoutes(Session& session, const pipeline::SessionConfiguration& configuration, bool add);
   [[nodiscard]] uint32_t mtuOf(const Session& session, const pipeline::SessionConfiguration& configuration) const;
   void refreshMtus(Peer& peer);
@@ -109,14 +112,16 @@ class Control {
 
   void must(const os::Answer& answer, const std::string& code, const std::string& what) const;
   void elements(std::vector<os::Message> messages, const std::string& what);
-  void hold(const std::string& name, const os::File& file);
-  void drop(const std::string& name);
   void undo(std::function<void()> step) { undo_.push_back(std::move(step)); }
   void bury();
   void destroy(Peer& peer);
 
   ControlOptions options_;
   Watch& watch_;
+  Keeper& keeper_;
+  Remains remains_;
+  /// What is named is looked for among the remains.
+  bool adopting_;
   os::Netlink xfrm_;
   os::Netlink route_;
   os::Netlink nft_;

@@ -80,15 +80,13 @@ std::vector<std::pair<std::string, uint64_t>> KernelPlane::counters() {
   return all;
 }
 
-void KernelPlane::close() {
-  if (!thread_) return;
-  thread_->stop(false);
-  thread_.reset();
+void KernelPlane::forgetTheRest() {
+  if (thread_) thread_->post([thread = thread_.get()] { thread->forgetTheRest(); });
 }
 
-void KernelPlane::abandon() {
+void KernelPlane::close() {
   if (!thread_) return;
-  thread_->stop(true);
+  thread_->stop();
   thread_.reset();
 }
 

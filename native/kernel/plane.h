@@ -34,7 +34,7 @@ struct KernelOptions {
   std::string devicePrefix = "ghp";
   /// `off`, `auto` or a device's name.
   std::string offload = "auto";
-  /// Path of the holder's socket; empty: none.
+  /// Where descriptors are held (holder/holder.h); empty: nowhere.
   std::string holder;
   bool resume = false;
 };
@@ -58,6 +58,9 @@ class KernelPlane {
   void sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> message);
   void sendPpp(uint32_t session, uint16_t protocol, std::span<const uint8_t> payload);
 
+  /// After opening with `resume`, once what lives has been named again: the rest of what a former process left goes.
+  void forgetTheRest();
+
   /// As pipeline::DataPlane.
   size_t drain(std::span<uint8_t> to, bool& more);
   std::vector<uint8_t> activity();
@@ -65,8 +68,6 @@ class KernelPlane {
 
   /// Stops the thread and takes everything out of the kernel. Nothing after this does anything.
   void close();
-  /// As close(), but leaves what a holder keeps and SAs and policies as they are, for a successor that resumes.
-  void abandon();
 
  private:
   class Thread;

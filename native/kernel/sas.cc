@@ -59,6 +59,27 @@ void Control::addSas(Pair& pair) {
   }
 }
 
+// The SAs of a former process, with their keys: a peer that moves needs them.
+void Control::adoptSas(Pair& pair) {
+  const uint32_t mark = pair.peer.mark();
+  for (auto* half : {&pair.inbound, &pair.outbound}) {
+    const auto direction = half == &pair.inbound ? os::xfrm::Direction::in : os::xfrm::Direction::out;
+    const auto kept = remains_.takeSa(direction, half->spi, mark);
+    if (!kept)
+      throw Refused{"nothing-to-adopt", "the kernel has no SA with SPI " + std::to_string(half->spi) + " of peer " +
+                                            std::to_string(pair.peer.id)};
+    KeptKeys keys = readKeys(xfrm_, *kept);
+    half->cipherKey = std::move(keys.cipher);
+    half->integrityKey = std::move(keys.integrity);
+    if (direction == os::xfrm::Direction::in) {
+      pair.usedTold = pair.usable = kept->packets != 0;
+    } else {
+      pair.path.remote.address = kept->destination;
+    }
+  }
+  if (const auto policy = remains_.takePolicy(mark)) pair.peer.policy = {policy->local, policy->remote, policy->spi};
+}
+
 // With the device if it takes it: whole packets, else the cipher; without, if it doesn't.
 void Control::addSa(os::xfrm::Sa& sa) {
   if (sa.offloadDevice != 0) {
@@ -198,24 +219,6 @@ int Control::offloadDevice(const Pair& pair) const {
   if (options_.offload != "auto") return static_cast<int>(if_nametoindex(options_.offload.c_str()));
   if (pair.encapsulated) return 0;
   return os::espOffloadDevice(pair.path.local.address);
-}
-
-void Control::sweep() {
-  std::vector<os::Message> remains;
-  os::Message sas = os::xfrm::dumpSas();
-  xfrm_.dump(sas, [&](const os::Received& message) {
-    const auto kept = os::xfrm::readSa(message);
-    if (!kept || (kept->mark & markMask) != markOfOurs) return;
-    remains.push_back(
-        os::xfrm::removeSa(kept->destination, kept->spi, kept->direction == os::xfrm::Direction::in ? 0 : kept->mark));
-  });
-  os::Message policies = os::xfrm::dumpPolicies();
-  xfrm_.dump(policies, [&](const os::Received& message) {
-    const auto kept = os::xfrm::readPolicy(message);
-    if (!kept || (kept->mark & markMask) != markOfOurs) return;
-    remains.push_back(os::xfrm::removePolicy(kept->local, kept->remote, kept->mark));
-  });
-  for (os::Message& message : remains) xfrm_.request(message);
 }
 
 }  // namespace gatehouse::kernel

@@ -121,10 +121,17 @@ void Control::establish(Session& session) {
   tunnel.sessions += 1;
   const os::L2tpIds ids{tunnel.number, session.local.session, session.remote.tunnel, session.remote.session};
   const Path path{{pair->path.local.address, options_.dataPort}, {pair->path.remote.address, tunnel.number}};
-  session.socket = os::pppol2tpSocket(tunnel.udp, path, ids, session.sequencing);
-  session.channel = os::pppChannel(session.socket);
-  hold("session-" + number(session.id), session.socket);
-  hold("channel-" + number(session.id), session.channel);
+  if (adopting_) {
+    session.socket = keeper_.take("session-" + number(session.id));
+    session.channel = keeper_.take("channel-" + number(session.id));
+    if (!session.socket.open() || !session.channel.open())
+      throw Refused{"nothing-to-adopt", "nobody held session " + number(session.id)};
+  } else {
+    session.socket = os::pppol2tpSocket(tunnel.udp, path, ids, session.sequencing);
+    session.channel = os::pppChannel(session.socket);
+    keeper_.hold("session-" + number(session.id), session.socket);
+    keeper_.hold("channel-" + number(session.id), session.channel);
+  }
   watch_.add(session.channel.get(), Watch::Kind::channel, session.id);
   if (session.wanted) configure(session, *session.wanted);
 }
@@ -133,21 +140,56 @@ Tunnel& Control::tunnelFor(Session& session, const Pair& pair) {
   Peer& peer = session.peer;
   if (const auto found = peer.tunnels.find(session.local.tunnel); found != peer.tunnels.end()) return *found->second;
   auto made = std::make_unique<Tunnel>();
-  made->number = freeNumber();
   made->local = session.local.tunnel;
   made->remote = session.remote.tunnel;
   made->localPort = session.local.port;
   made->remotePort = session.remote.port;
-  const Path path{{pair.path.local.address, options_.dataPort}, {pair.path.remote.address, made->number}};
-  made->udp = os::tunnelSocket(path, peer.mark());
-  made->context = os::pppol2tpSocket(made->udp, path, {made->number, 0, made->remote, 0}, false);
-  elements(adding(tunnelElements(peer, *made)), "cannot note a tunnel");
+  if (adopting_) {
+    adoptTunnel(*made, peer);
+  } else {
+    made->number = freeNumber();
+    const Path path{{pair.path.local.address, options_.dataPort}, {pair.path.remote.address, made->number}};
+    made->udp = os::tunnelSocket(path, peer.mark());
+    // The tunnel lives as long as its UDP socket; the one by which it was made isn't needed any more.
+    (void)os::pppol2tpSocket(made->udp, path, {made->number, 0, made->remote, 0}, false);
+    elements(adding(tunnelElements(peer, *made)), "cannot note a tunnel");
+    keeper_.hold("tunnel-" + number(made->number), made->udp);
+  }
   Tunnel& tunnel = *made;
-  hold("tunnel-" + number(tunnel.number), tunnel.udp);
   watch_.add(tunnel.udp.get(), Watch::Kind::tunnel, tunnel.number);
   tables_.numbers[tunnel.number] = {&peer, &tunnel};
   peer.tunnels[tunnel.local] = std::move(made);
   return tunnel;
+}
+
+void Control::adoptTunnel(Tunnel& tunnel, const Peer& peer) {
+  const auto found = remains_.takeTunnel(peer.mark(), tunnel.local);
+  if (found) tunnel.udp = keeper_.take("tunnel-" + number(*found));
+  if (!tunnel.udp.open())
+    throw Refused{"nothing-to-adopt", "nobody held tunnel " + number(tunnel.local) + " of peer " + number(peer.id)};
+  tunnel.number = *found;
+}
+
+// What the table knows of interfaces that are gone, or of sources that nobody has any more.
+void Control::forgetInterfaces() {
+  std::vector<Element> wanted;
+  for (const auto& [index, session] : tables_.interfaces) {
+    if (!session->made) continue;
+    for (auto& one : interfaceElements(*session, *session->made, session->mtu)) wanted.push_back(std::move(one));
+  }
+  for (const char* set : {"sources", "sources6", "open", "mss"}) {
+    std::vector<Element> gone;
+    os::Message asked = os::nft::dumpElements(tableName, set);
+    nft_.dump(asked, [&](const os::Received& message) {
+      os::nft::readElements(message, [&](const os::nft::Counted& one) {
+        const bool known = std::any_of(wanted.begin(), wanted.end(),
+                                       [&](const Element& other) { return other.set == set && other.key == one.key; });
+        if (!known) gone.push_back({set, one.key, one.last, {}});
+      });
+    });
+    auto messages = removing(gone);
+    nft_.batch(messages);
+  }
 }
 
 void Control::leave(Session& session) {
@@ -160,7 +202,7 @@ void Control::leave(Session& session) {
   if (session.interface != 0) tables_.interfaces.erase(session.interface);
   session.interface = 0;
   session.socket.close();
-  for (const char* kind : {"unit-", "channel-", "session-"}) drop(kind + number(session.id));
+  for (const char* kind : {"unit-", "channel-", "session-"}) keeper_.drop(kind + number(session.id));
   Tunnel* tunnel = std::exchange(session.tunnel, nullptr);
   if (tunnel != nullptr && --tunnel->sessions == 0) releaseTunnel(session.peer, *tunnel);
 }
@@ -169,7 +211,7 @@ void Control::releaseTunnel(Peer& peer, Tunnel& tunnel) {
   auto messages = removing(tunnelElements(peer, tunnel));
   nft_.batch(messages);
   watch_.remove(tunnel.udp.get());
-  drop("tunnel-" + number(tunnel.number));
+  keeper_.drop("tunnel-" + number(tunnel.number));
   tables_.numbers.erase(tunnel.number);
   peer.tunnels.erase(tunnel.local);
 }
@@ -195,14 +237,22 @@ void Control::checkAddresses(const Session& session, const pipeline::SessionConf
 
 void Control::makeUnit(Session& session) {
   int unit = -1;
-  session.unit = os::pppUnit(unit);
+  if (adopting_) session.unit = keeper_.take("unit-" + number(session.id));
+  const bool there = session.unit.open();
+  if (there) {
+    unit = os::unitNumber(session.unit);
+  } else {
+    session.unit = os::pppUnit(unit);
+  }
   const std::string first = "ppp" + number(static_cast<uint64_t>(unit));
-  session.interface = static_cast<int>(if_nametoindex(first.c_str()));
   session.name = options_.devicePrefix + number(static_cast<uint64_t>(unit));
-  os::setNetworkModes(session.unit, false, false);
-  if (!os::connectUnit(session.channel, unit)) throw Refused{"kernel", "cannot connect " + first + " to its channel"};
+  session.interface = static_cast<int>(if_nametoindex((there ? session.name : first).c_str()));
+  if (!there) {
+    os::setNetworkModes(session.unit, false, false);
+    if (!os::connectUnit(session.channel, unit)) throw Refused{"kernel", "cannot connect " + first + " to its channel"};
+    keeper_.hold("unit-" + number(session.id), session.unit);
+  }
   tables_.interfaces[session.interface] = &session;
-  hold("unit-" + number(session.id), session.unit);
   watch_.add(session.unit.get(), Watch::Kind::unit, session.id);
 }
 
@@ -241,6 +291,11 @@ void Control::configure(Session& session, const pipeline::SessionConfiguration& 
   if (!session.unit.open()) makeUnit(session);
   session.mtu = mtuOf(session, configuration);
   session.made = configuration;
+  if (adopting_) {
+    // The one value that may be another than before.
+    auto mss = removing({{"mss", Key().interface(session.name).done(), {}, {}}});
+    nft_.batch(mss);
+  }
   elements(adding(interfaceElements(session, configuration, session.mtu)),
            "cannot note the sources of " + session.name);
   os::setCompression(session.unit, configuration.pfc, configuration.acfc);

@@ -82,7 +82,6 @@ struct Tunnel {
   uint16_t localPort = 0;
   uint16_t remotePort = 0;
   os::File udp;
-  os::File context;
   uint32_t sessions = 0;
 };
 

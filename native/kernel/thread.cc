@@ -45,28 +45,33 @@ void raiseLimit() {
 
 }  // namespace
 
-// 1 what a former process left goes · 2 sockets · 3 the table, which needs their ports · 4 the anchor of our inner address · 5 news of the kernel.
+// 1 what was held · 2 sockets, by their old descriptors or new ones · 3 the table, which needs their ports · 4 what a former process left, to be claimed or
+// removed · 5 the anchor of our inner address · 6 news of the kernel.
 KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> onWake)
     : options_(options),
       onWake_(std::move(onWake)),
+      keeper_(options.holder),
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
       bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       frame_(frameRoom) {
   if (!poll_.open() || !bell_.open()) throw os::OpenError(errno, "epoll", "cannot open");
   raiseLimit();
-  if (!options_.holder.empty()) holder_ = connectHolder(options_.holder);
+  // Without the socket to which the table sends data, nothing of the rest is of use.
+  if (!keeper_.has("data-0")) options_.resume = false;
+  if (!options_.resume) keeper_.forget();
   openSockets();
+  if (!options_.resume) openTable();
   ControlOptions control;
   control.devicePrefix = options_.devicePrefix;
   control.dataPort = dataPort_;
   control.innerAddress = options_.tun.address;
   control.offload = options_.offload;
-  control.holder = holder_.get();
-  control_ = std::make_unique<Control>(control, *this);
+  control.resume = options_.resume;
+  control_ = std::make_unique<Control>(control, *this, keeper_);
   control_->onChange = [this] { directory.update(control_->tables()); };
-  control_->sweep();
-  openTable();
-  if (!options_.tun.name.empty()) anchor_ = std::make_unique<os::Tun>(options_.tun);
+  tableChanges_ = std::make_unique<os::Netlink>(NETLINK_NETFILTER);
+  openControlPort(l2tpPort);
+  openAnchor();
   dhcp_ = std::make_unique<PacketSocket>();
   watch(dhcp_->descriptor(), Source::dhcp, 0);
   news_ = std::make_unique<os::Netlink>(NETLINK_XFRM);
@@ -75,14 +80,23 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
   watch(bell_.get(), Source::wake, 0);
 }
 
-KernelPlane::Thread::~Thread() { stop(false); }
+KernelPlane::Thread::~Thread() { stop(); }
+
+os::Socket KernelPlane::Thread::socketFor(const std::string& name, const os::SocketOptions& options) {
+  names_.push_back(name);
+  os::File held = keeper_.take(name);
+  if (held.open()) return os::Socket::adopted(std::move(held), options);
+  os::Socket socket = os::Socket::udp(options);
+  keeper_.hold(name, socket.file());
+  return socket;
+}
 
 void KernelPlane::Thread::openSockets() {
-  const auto open = [&](std::vector<os::Socket>& into, uint16_t& port, Source source) {
+  const auto open = [&](const std::string& name, std::vector<os::Socket>& into, uint16_t& port, Source source) {
     for (os::SocketOptions one : everyAddress(options_, port)) {
       one.port = port;
       try {
-        into.push_back(os::Socket::udp(one));
+        into.push_back(socketFor(name + std::to_string(into.size()), one));
         port = into.back().port();
       } catch (const os::OpenError& error) {
         // A kernel without IPv6 is no reason to fail when every address was asked for.
@@ -95,15 +109,14 @@ void KernelPlane::Thread::openSockets() {
   };
   ikePort = options_.ikePort;
   nattPort = options_.nattPort;
-  open(ike_, ikePort, Source::ike);
-  open(natt_, nattPort, Source::natt);
+  open("ike-", ike_, ikePort, Source::ike);
+  open("natt-", natt_, nattPort, Source::natt);
   for (os::Socket& socket : natt_) {
     if (!socket.decapsulate()) throw os::OpenError(errno, "udp port " + std::to_string(nattPort), "cannot decapsulate");
   }
-  open(stray_, strayPort_, Source::stray);
+  open("stray-", stray_, strayPort_, Source::stray);
   // The tunnels' sockets are bound to the same port.
-  os::SocketOptions any{{}, AF_INET, 0, false, false};
-  data_.push_back(os::Socket::udp(any));
+  data_.push_back(socketFor("data-0", {{}, AF_INET, 0, false, false}));
   dataPort_ = data_.back().port();
   const int one = 1;
   setsockopt(data_.back().descriptor(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -114,8 +127,19 @@ void KernelPlane::Thread::openTable() {
   const std::string complaint = os::nft::load(ruleset({nattPort, dataPort_, strayPort_, options_.devicePrefix}));
   if (!complaint.empty())
     throw os::OpenError(EOPNOTSUPP, "nftables table " + std::string(tableName) + " (" + complaint + ")", "cannot load");
-  tableChanges_ = std::make_unique<os::Netlink>(NETLINK_NETFILTER);
-  openControlPort(l2tpPort);
+}
+
+// Its address is the network's to give; a device that was held has it still.
+void KernelPlane::Thread::openAnchor() {
+  if (options_.tun.name.empty()) return;
+  names_.emplace_back("anchor");
+  os::File held = keeper_.take("anchor");
+  if (held.open()) {
+    anchor_ = std::make_unique<os::Tun>(std::move(held), options_.tun.name);
+    return;
+  }
+  anchor_ = std::make_unique<os::Tun>(options_.tun);
+  keeper_.hold("anchor", anchor_->file(0));
 }
 
 void KernelPlane::Thread::listenOn(uint16_t port) {
@@ -126,7 +150,7 @@ void KernelPlane::Thread::openControlPort(uint16_t port) {
   for (const os::SocketOptions& one : everyAddress(options_, port)) {
     if (one.family == AF_INET6 && serving(natt_, one.address.known() ? one.address : Address{{}, 16}) == nullptr)
       continue;
-    os::Socket socket = os::Socket::udp(one);
+    os::Socket socket = socketFor("l2tp-" + std::to_string(port) + "-" + std::to_string(l2tp_.size()), one);
     if (!socket.receiveMarks()) throw os::OpenError(errno, "udp port " + std::to_string(port), "cannot see marks on");
     l2tp_.push_back(std::move(socket));
     watch(l2tp_.back().descriptor(), Source::control, static_cast<uint32_t>(l2tp_.size() - 1));
@@ -156,15 +180,17 @@ void KernelPlane::Thread::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-// 1 the thread ends · 2 sessions, tunnels, SAs and policies go · 3 the table · 4 sockets and the anchor, with the object.
-void KernelPlane::Thread::stop(bool keep) {
+// 1 the thread ends · 2 sessions, tunnels, SAs and policies go · 3 the table · 4 the holder lets go · 5 sockets and the anchor, with the object.
+void KernelPlane::Thread::stop() {
   if (stopping_.exchange(true)) return;
   const uint64_t one = 1;
   [[maybe_unused]] const auto rung = ::write(bell_.get(), &one, sizeof one);
   if (thread_.joinable()) thread_.join();
-  if (keep || !control_) return;
+  if (!control_) return;
+  control_->forgetTheRest();
   control_->clear();
   (void)os::nft::load(noRuleset());
+  for (const std::string& name : names_) keeper_.drop(name);
 }
 
 void KernelPlane::Thread::post(std::function<void()> work) {

@@ -29,7 +29,8 @@ class KernelPlane::Thread : public Watch {
   ~Thread() override;
 
   void start();
-  void stop(bool keep);
+  void stop();
+  void forgetTheRest() { control_->forgetTheRest(); }
   /// From any thread: done in order.
   void post(std::function<void()> work);
 
@@ -56,8 +57,10 @@ class KernelPlane::Thread : public Watch {
  private:
   enum class Source : uint8_t { wake, news, ike, natt, control, data, stray, dhcp, tunnel, channel, unit };
 
+  os::Socket socketFor(const std::string& name, const os::SocketOptions& options);
   void openSockets();
   void openTable();
+  void openAnchor();
   void openControlPort(uint16_t port);
   void watch(int descriptor, Source source, uint32_t id);
   void run();
@@ -83,7 +86,9 @@ class KernelPlane::Thread : public Watch {
   std::atomic<bool> stopping_{false};
   pipeline::Events events_;
   pipeline::Counters counters_;
-  std::unique_ptr<Holder> holder_;
+  Keeper keeper_;
+  /// The names of sockets and of the anchor with the holder.
+  std::vector<std::string> names_;
   std::unique_ptr<os::Tun> anchor_;
   os::File poll_;
   os::File bell_;

@@ -91,7 +91,8 @@ Message addElement(const std::string& table, const Element& element) {
 }
 
 Message removeElement(const std::string& table, const Element& element) {
-  return aboutElement(NFT_MSG_DELSETELEM, 0, table, element);
+  // The key says which one it is.
+  return aboutElement(NFT_MSG_DELSETELEM, 0, table, {element.set, element.key, element.last, {}});
 }
 
 Message dumpCounters(const std::string& table) {
@@ -119,6 +120,7 @@ void readElements(const Received& message, const std::function<void(const Counte
   eachAttribute(message.attribute(sizeof(nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS), [&](uint16_t, auto element) {
     Counted one;
     one.key = dataOf(findAttribute(element, NFTA_SET_ELEM_KEY));
+    one.last = dataOf(findAttribute(element, NFTA_SET_ELEM_KEY_END));
     one.value = dataOf(findAttribute(element, NFTA_SET_ELEM_DATA));
     const auto expression = findAttribute(element, NFTA_SET_ELEM_EXPR);
     const auto counter = findAttribute(expression, NFTA_EXPR_DATA);

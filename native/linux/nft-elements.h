@@ -53,6 +53,8 @@ void readCounter(const Received& message, const std::function<void(const std::st
 Message dumpElements(const std::string& table, const std::string& set);
 struct Counted {
   Octets key;
+  /// Of an interval.
+  Octets last;
   Octets value;
   uint64_t packets = 0;
   uint64_t octets = 0;

@@ -35,10 +35,13 @@ struct SocketOptions {
 class Socket {
  public:
   static Socket udp(const SocketOptions& options);
+  /// One that is open already and was made with the same options.
+  static Socket adopted(File file, const SocketOptions& options) { return {std::move(file), options, false}; }
   /// Raw protocol 50. Of several workers' sockets each takes the SPIs with remainder `index` by `count`.
   static Socket esp(const SocketOptions& options, uint32_t index, uint32_t count);
 
   [[nodiscard]] int descriptor() const { return file_.get(); }
+  [[nodiscard]] const File& file() const { return file_; }
   [[nodiscard]] int family() const { return family_; }
   [[nodiscard]] uint16_t port() const { return port_; }
   [[nodiscard]] bool raw() const { return raw_; }

@@ -27,10 +27,13 @@ class Tun {
  public:
   /// Creates the device, which lives as long as its descriptors, and brings it up. Throws OpenError.
   explicit Tun(const TunOptions& options);
+  /// A device that is there already, by one queue's descriptor.
+  Tun(File queue, const std::string& name) : name_(name) { queues_.push_back(std::move(queue)); }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] uint32_t queues() const { return static_cast<uint32_t>(queues_.size()); }
   [[nodiscard]] int descriptor(uint32_t queue) const { return queues_[queue].get(); }
+  [[nodiscard]] const File& file(uint32_t queue) const { return queues_[queue]; }
   /// The kernel gives and takes packets with unfinished checksums; TCP super-packets; UDP ones (Linux 6.2).
   [[nodiscard]] bool checksums() const { return checksums_; }
   [[nodiscard]] bool tcpSegmentation() const { return tcp_; }

@@ -261,12 +261,29 @@ std::optional<Kept> readSa(const Received& message) {
   return kept;
 }
 
+std::pair<std::span<const uint8_t>, std::span<const uint8_t>> readKeys(const Received& message) {
+  constexpr size_t head = sizeof(xfrm_usersa_info);
+  const auto behind = [&](uint16_t type, size_t fixed, uint32_t bits) -> std::span<const uint8_t> {
+    const auto content = message.attribute(head, type);
+    const size_t length = bits / 8;
+    return content.size() < fixed + length ? std::span<const uint8_t>{} : content.subspan(fixed, length);
+  };
+  const auto aead = valueOf<xfrm_algo_aead>(message.attribute(head, XFRMA_ALG_AEAD));
+  if (aead.alg_key_len != 0) return {behind(XFRMA_ALG_AEAD, sizeof aead, aead.alg_key_len), {}};
+  const auto crypt = valueOf<xfrm_algo>(message.attribute(head, XFRMA_ALG_CRYPT));
+  const auto auth = valueOf<xfrm_algo_auth>(message.attribute(head, XFRMA_ALG_AUTH_TRUNC));
+  return {behind(XFRMA_ALG_CRYPT, sizeof crypt, crypt.alg_key_len),
+          behind(XFRMA_ALG_AUTH_TRUNC, sizeof auth, auth.alg_key_len)};
+}
+
 std::optional<KeptPolicy> readPolicy(const Received& message) {
   constexpr size_t head = sizeof(xfrm_userpolicy_info);
   if (message.type != XFRM_MSG_NEWPOLICY || message.body.size() < head) return std::nullopt;
   const auto info = message.head<xfrm_userpolicy_info>();
   const uint32_t mark = valueOf<xfrm_mark>(message.attribute(head, XFRMA_MARK)).v;
-  return KeptPolicy{fromKernel(info.sel.saddr, info.sel.family), fromKernel(info.sel.daddr, info.sel.family), mark};
+  const auto wanted = valueOf<xfrm_user_tmpl>(message.attribute(head, XFRMA_TMPL));
+  return KeptPolicy{fromKernel(info.sel.saddr, info.sel.family), fromKernel(info.sel.daddr, info.sel.family), mark,
+                    ntohl(wanted.id.spi)};
 }
 
 std::optional<Used> readUsed(const Received& message) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "crypto/transform.h"
 #include "linux/netlink-socket.h"
@@ -80,10 +81,15 @@ struct Kept {
 };
 std::optional<Kept> readSa(const Received& message);
 
+/// The cipher's key (for GCM with its salt) and that of the integrity, as views into the message. Empty where the kernel keeps them to itself.
+std::pair<std::span<const uint8_t>, std::span<const uint8_t>> readKeys(const Received& message);
+
 struct KeptPolicy {
   Address local;
   Address remote;
   uint32_t mark = 0;
+  /// Of the SA that it points to; 0: it drops.
+  uint32_t spi = 0;
 };
 std::optional<KeptPolicy> readPolicy(const Received& message);
 

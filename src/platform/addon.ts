@@ -53,6 +53,7 @@ export interface NativeDataPlane extends NativePlane {
 export interface NativeKernelPlane extends NativePlane {
   /** The outcome comes as an event. */
   apply(job: number, changes: Uint8Array): void
+  forgetTheRest(): void
 }
 
 /** As native/bench/bench.h has it. */

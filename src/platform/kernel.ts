@@ -40,6 +40,10 @@ class Kernel extends NativePath<NativeKernelPlane> {
     super((wake) => new KernelPlane({ ...sharedOptions(options), ...own }, wake), options.why)
   }
 
+  forgetTheRest(): void {
+    this.native.forgetTheRest()
+  }
+
   protected applyOctets(job: number, octets: Uint8Array): void {
     this.native.apply(job, octets)
   }
