@@ -88,6 +88,8 @@ export class Endpoint {
   #closed = false
   readonly #keeper: Keeper | undefined
   readonly #gate: WriteAhead | undefined
+  /** Events that came before `resume` was over: until then the fast path looks for what it is told among what is there. */
+  #held: FastPathEvent[] | undefined
 
   constructor({ platform, cores, events, fastPath, ikePolicy, l2tpPolicy, owner, journal }: EndpointOptions) {
     this.#platform = platform
@@ -132,11 +134,8 @@ export class Endpoint {
       execute: (effect) => this.#onL2tp(effect),
       broken: (input) => this.#l2tpBroke(input),
     })
-    fastPath.listen((batch) =>
-      this.driver.batch(() => {
-        for (const event of batch) this.driver.guard(`fast path event ${event.on}`, () => this.#onFastPath(event))
-      }),
-    )
+    this.#held = records ? [] : undefined
+    fastPath.listen((batch) => this.#take(batch))
   }
 
   /** A change of nothing, there and back through the fast path's queue. */
@@ -165,6 +164,10 @@ export class Endpoint {
     const tunnels = new Set(this.#l2tp.status().map(({ peer }) => peer))
     for (const id of this.#peers.keys()) if (!tunnels.has(id)) this.#idle(id)
     for (const id of tunnels) if (!this.#peers.has(id)) this.#l2tpSeat.send({ on: 'peerGone', peer: id })
+    this.#fastPath.forgetTheRest?.()
+    const held = this.#held ?? []
+    this.#held = undefined
+    this.#take(held)
     this.#poll()
     this.#gate?.flush()
   }
@@ -268,6 +271,15 @@ export class Endpoint {
   }
 
   // --- the fast path ---------------------------------------------------------------------------------------------------------------------
+
+  #take(batch: readonly FastPathEvent[]): void {
+    this.driver.batch(() => {
+      for (const event of batch) {
+        if (this.#held && event.on !== 'applied') this.#held.push(event)
+        else this.driver.guard(`fast path event ${event.on}`, () => this.#onFastPath(event))
+      }
+    })
+  }
 
   #onFastPath(event: FastPathEvent) {
     switch (event.on) {

@@ -155,7 +155,6 @@ class House implements Gateway, EndpointOwner {
     const guesses = former.get('owner/guesses')
     if (guesses) this.#users.restore(guesses as GuessesRecord)
     await this.#endpoint.resume(former)
-    this.#fastPath.forgetTheRest?.()
     this.events.emit({
       event: 'gateway.resumed',
       sessions: this.#sessions.all.length,

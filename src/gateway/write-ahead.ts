@@ -66,6 +66,10 @@ export class WriteAhead implements FastPath {
     this.afterwards(() => this.#fastPath.sendPpp(session, protocol, payload))
   }
 
+  forgetTheRest(): void {
+    this.afterwards(() => this.#fastPath.forgetTheRest?.())
+  }
+
   activity(): ReturnType<FastPath['activity']> {
     return this.#fastPath.activity()
   }
