@@ -1,7 +1,6 @@
-// Runs once before all image tests: packages, and both images of the commit, kept until another commit is there.
+// Runs once before all image tests: the packages. Images are built when a test first asks for one.
 
 import { say } from '../interop/lab/run.ts'
-import { ensureImage } from './images.ts'
 
 export default async function setup(): Promise<void> {
   if (process.getuid?.() !== 0) return say('not root: the image tests are skipped (they make taps and namespaces)')
@@ -13,7 +12,4 @@ export default async function setup(): Promise<void> {
     ['qemu-system-x86', 'qemu-system-arm', 'ovmf', 'u-boot-qemu', 'mtools', 'squashfs-tools', 'rauc'],
     'the image tests',
   )
-  for (const board of boards) await ensureImage(board)
 }
-
-const boards = ['qemu-x86_64', 'qemu-arm64'] as const
