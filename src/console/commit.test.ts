@@ -127,6 +127,15 @@ describe('commit confirmed', () => {
     expect(rollBackAtBoot(device, archive)).toBeUndefined()
   })
 
+  test('a console that finds the record of another boot goes back, whatever its deadline', async () => {
+    const { device, archive, put, file } = board()
+    await put(other, 5)
+    device.boot = 'boot-2'
+    device.monotonic = 5
+    expect(await resume(device, archive)).toBe('the earlier configuration is in use again')
+    expect(file()).toBe(leastConfiguration)
+  })
+
   test('a console that starts sees to a guard', async () => {
     const { device, archive, put } = board()
     await put(other, 5)
@@ -172,7 +181,7 @@ describe('commit confirmed', () => {
 })
 
 describe('a power cut at every operation', () => {
-  const ways: readonly Unsynced[] = ['kept', 'lost']
+  const ways: readonly Unsynced[] = ['kept', 'lost', 'lost in history']
 
   /** Runs an action with the power cut at operation n, boots, and looks. True while there was an operation n. */
   async function cut(

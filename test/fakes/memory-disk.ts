@@ -4,8 +4,8 @@ import type { Disk } from '../../src/console/disk.ts'
 
 export class PowerCut extends Error {}
 
-/** What becomes of renames and removals that no `sync` followed. */
-export type Unsynced = 'kept' | 'lost'
+/** What becomes of renames and removals that no `sync` followed: a file system may lose those of one folder and keep another's. */
+export type Unsynced = 'kept' | 'lost' | 'lost in history'
 
 export class MemoryDisk implements Disk {
   files: Map<string, string>
@@ -39,7 +39,9 @@ export class MemoryDisk implements Disk {
     this.operations++
     if (this.operations < this.#cutAt) return
     torn()
-    if (this.#unsynced === 'lost') for (const { undo } of this.#undo.reverse()) undo()
+    for (const { folder, undo } of this.#undo.reverse()) {
+      if (this.#unsynced === 'lost' || (this.#unsynced === 'lost in history' && folder.endsWith('/history'))) undo()
+    }
     this.#dead = true
     throw new PowerCut('the power is cut')
   }
