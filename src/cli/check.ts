@@ -1,5 +1,6 @@
 // `gatehouse check FILE`: every fault with line, column and what would be right. Exit 0 valid (warnings allowed), 2 faulty.
 import process from 'node:process'
+import { loadBoard, portsOf } from '../system/board.ts'
 import { command, parse, UsageError } from './arguments.ts'
 import { loadConfiguration, permissionWarning, showFault } from './load.ts'
 
@@ -18,7 +19,7 @@ export function run(args: readonly string[]): Promise<number> {
     const [file, ...more] = positionals
     if (file === undefined || more.length > 0)
       throw new UsageError('one configuration file is right: gatehouse check FILE')
-    const outcome = loadConfiguration(file)
+    const outcome = loadConfiguration(file, portsOf(await loadBoard()))
     if (outcome.is === 'faulty') {
       for (const fault of outcome.faults) process.stderr.write(`${showFault(file, fault)}\n`)
       return 2

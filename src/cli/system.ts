@@ -6,7 +6,7 @@ import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { run as runCommand } from '../platform/linux/command.ts'
 import { apply, preview } from '../system/apply.ts'
-import { loadBoard, namedBoard } from '../system/board.ts'
+import { loadBoard, namedBoard, portsOf } from '../system/board.ts'
 import { systemFiles } from '../system/files.ts'
 import { command, parse, UsageError } from './arguments.ts'
 import { loadConfiguration, showFault } from './load.ts'
@@ -33,9 +33,8 @@ export function run(args: readonly string[]): Promise<number> {
       throw new UsageError(`this is right: ${usage}`)
     const root = values.root ?? '/'
     const board = values.board === undefined ? await loadBoard(root) : await namedBoard(values.board)
-    const ports = board?.ports.map(({ name }) => name)
     const { configuration, code } = values.config
-      ? read(values.config, ports, values.boot ?? false)
+      ? read(values.config, portsOf(board), values.boot ?? false)
       : { configuration: undefined, code: 0 }
     if (code !== 0 && !values.boot) return code
     const files = systemFiles(configuration, board)

@@ -19,3 +19,8 @@ export async function namedBoard(name: string, said = '--board'): Promise<Board>
     throw new Error(`${said}: there is no board ${JSON.stringify(name)}; the name of a folder in board/ is right`)
   return ((await import(facts.href)) as { board: Board }).board
 }
+
+/** The names that a configuration may use for its ports; undefined where there is no board. */
+export function portsOf(board: Board | undefined): readonly string[] | undefined {
+  return board?.ports.map(({ name }) => name)
+}
