@@ -289,6 +289,7 @@ void Control::configure(Session& session, const pipeline::SessionConfiguration& 
   unconfigure(session);
   if (!configuration.open()) return;
   if (!session.unit.open()) makeUnit(session);
+  const bool named = if_nametoindex(session.name.c_str()) != 0;
   session.mtu = mtuOf(session, configuration);
   session.made = configuration;
   if (adopting_) {
@@ -303,7 +304,9 @@ void Control::configure(Session& session, const pipeline::SessionConfiguration& 
   const std::string was = "/proc/sys/net/ipv6/conf/ppp" + number(static_cast<uint64_t>(os::unitNumber(session.unit)));
   writeSetting(was + "/addr_gen_mode", "1");
   writeSetting("/proc/sys/net/ipv6/conf/" + session.name + "/addr_gen_mode", "1");
-  os::Message link = os::rtnetlink::setLink(session.interface, session.name, session.mtu);
+  // What is up can't be given a name, not even its own.
+  os::Message link = named ? os::rtnetlink::setMtu(session.interface, session.mtu)
+                           : os::rtnetlink::setLink(session.interface, session.name, session.mtu);
   must(route_.request(link), "kernel", "cannot set up " + session.name);
   writeSetting("/proc/sys/net/ipv4/conf/" + session.name + "/forwarding", "1");
   setRoutes(session, configuration, true);

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "linux/file.h"
-#include "test.h"
+#include "test/test.h"
 
 namespace {
 
