@@ -74,6 +74,9 @@ export async function commit(device: Device, archive: Archive, request: CommitRe
     archive.replace(request.text)
     const said = await take(device, judgement.configuration.system !== undefined || hasSystem(previous))
     keep(device, archive, request.text, request.who, request.comment)
+    device.log(
+      `configuration committed by ${request.who}${request.minutes === undefined ? '' : `, to be confirmed in ${request.minutes} min`}`,
+    )
     if (request.minutes === undefined) archive.finish()
     else archive.setPending({ ...record, stage: 'confirmation' })
     return [...said, ...judgement.warnings.map(showFault)]

@@ -41,7 +41,7 @@ const help: Readonly<Record<string, string>> = {
   'remoteAccess tunnelSecret': 'L2TP tunnel authentication',
   'remoteAccess halfOpen': 'limits of negotiations that are not finished',
   'users * name': 'name of the log-in',
-  'users * password': 'password; "set … password" alone asks for it',
+  'users * password': 'password; "set ... password" alone asks for it',
   'users * ntHash': 'NT hash in place of a password',
   'users * enabled': 'may log in: true or false',
   'users * address': 'fixed inner address',

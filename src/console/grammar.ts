@@ -163,5 +163,5 @@ function nameOf<S>(node: Node<S>): string {
 }
 
 function show(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text)
 }

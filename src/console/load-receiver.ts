@@ -46,7 +46,8 @@ export class LoadReceiver {
 
   #judge(): NonNullable<LoadAnswer['done']> {
     const parts = Array.from({ length: this.#parts.size }, (_, seq) => this.#parts.get(seq))
-    if (parts.includes(undefined)) return { is: 'failed', why: 'the line numbers have gaps; 0, 1, 2 … is right' }
+    if (parts.includes(undefined))
+      return { is: 'failed', why: 'the line numbers have gaps; 0, 1, 2 and so on is right' }
     const file = new Uint8Array(Buffer.concat(parts as Uint8Array[]))
     if (digestOf(file) === this.#sha256) return { is: 'whole', file }
     return { is: 'failed', why: `the SHA-256 is ${digestOf(file)}, another was announced` }

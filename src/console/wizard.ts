@@ -119,7 +119,7 @@ async function written(
     key: answers.key ?? typable(6),
     userPassword: answers.userPassword || typable(4),
   }
-  await terminal.say('working …')
+  await terminal.say('working ...')
   try {
     // Loaded here: a fresh board may wait for its first answer for a long time, with little memory.
     const { commit } = await import('./commit.ts')
