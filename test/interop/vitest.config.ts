@@ -13,9 +13,17 @@ const longest = [
 
 /** With the kernel plane, or the gateway in a guest: only what speaks of the gateway. The others (the lab, our client, our PPP and L2TP alone) have no plane. */
 const ofTheGateway = [
-  ...['four-clients', 'logins', 'rekey', 'rekey-by-gateway', 'refusals', 'endings', 'dataplane', 'throughput'].map(
-    (name) => `${name}.test.ts`,
-  ),
+  ...[
+    'four-clients',
+    'logins',
+    'rekey',
+    'rekey-by-gateway',
+    'refusals',
+    'endings',
+    'dataplane',
+    'throughput',
+    'restart',
+  ].map((name) => `${name}.test.ts`),
 ]
 const inGuest = process.env.GATEHOUSE_DATAPLANE === 'kernel' || process.env.GATEHOUSE_GATEWAY_IN === 'guest'
 
