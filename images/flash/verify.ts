@@ -96,8 +96,10 @@ function issued(authority: X509Certificate, signer: X509Certificate): boolean {
   )
 }
 
+/** The common name, or all there is; text of a stranger until his signature is judged. */
 function subject(certificate: X509Certificate): string {
-  return JSON.stringify(certificate.subject.split('\n').join(', '))
+  const name = /^CN=(.+)$/m.exec(certificate.subject)?.[1]?.replace(/\\(.)/g, '$1')
+  return JSON.stringify(name ?? certificate.subject)
 }
 
 function digestOf(key: KeyObject): 'sha256' | null {

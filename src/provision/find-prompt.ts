@@ -37,6 +37,7 @@ export async function findPrompt(dialogue: Dialogue, options: FindOptions): Prom
   const heard: Heard = { octets: false, garbage: false, boot: false, last: '' }
   let speed = 0
   let unread = 0
+  let changes = 0
   let answer = consoleState('')
   for (let round = 0; dialogue.timers.now() < end; round++) {
     await whileBooting(dialogue, heard, end, options.say)
@@ -50,7 +51,8 @@ export async function findPrompt(dialogue: Dialogue, options: FindOptions): Prom
       speed = (speed + 1) % options.speeds.length
       unread = 0
       await dialogue.line.setSpeed(options.speeds[speed]!)
-      options.say(`nothing to read at ${baud} baud: trying ${options.speeds[speed]}`)
+      if (changes++ < options.speeds.length)
+        options.say(`nothing to read at ${baud} baud: trying ${options.speeds[speed]}`)
     }
     const mostRounds = silentRounds * nudges.length * options.speeds.length
     if (!heard.octets && round >= mostRounds && options.speeds.length > 1) break

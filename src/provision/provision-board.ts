@@ -45,7 +45,7 @@ export type ProvisionOptions = {
   readonly attempts: number
 }
 
-export const usualOptions = { baud: 115_200, confirmMinutes: 5, findMs: 120_000, findAgainMs: 240_000, attempts: 8 }
+export const usualOptions = { baud: 115_200, confirmMinutes: 5, findMs: 240_000, findAgainMs: 240_000, attempts: 8 }
 
 /** What `show board` and `show version` say. */
 export type BoardFacts = {
@@ -77,7 +77,7 @@ const lookMs = 2_000
 const spareMs = 20_000
 /** A self-test has failed when it says so for so long: a gateway that has just been started may not be up. */
 const failingMs = 20_000
-const commitMs = 60_000
+const commitMs = 150_000
 const leaveMs = 2_000
 
 export async function provisionBoard(
@@ -123,7 +123,7 @@ class Walk {
     await this.#arrive()
     await this.#load()
     await this.#check()
-    if (!sameConfiguration(await this.#must('compare'))) await this.#commit()
+    if ((await this.#differs()) !== false) await this.#commit()
     const failed = await this.#selfTest()
     if (failed) return failed
     await this.#confirm()
@@ -202,6 +202,12 @@ class Walk {
     return namedValues((await ask(this.#dialogue, 'show digest')).lines).get('sha256')
   }
 
+  /** Whether the candidate differs from what runs; undefined where the board can't show it, as one without a configuration may not. */
+  async #differs(): Promise<boolean | undefined> {
+    const answer = await ask(this.#dialogue, 'compare')
+    return answer.is === 'ok' ? answer.lines.some((line) => /^[+-]/.test(line)) : undefined
+  }
+
   async #check(): Promise<void> {
     this.#enter('checking')
     const answer = await ask(this.#dialogue, 'check', 30_000)
@@ -243,8 +249,7 @@ class Walk {
     const answer = await ask(this.#dialogue, 'confirm', commitMs)
     if (answer.is === 'error' && this.#committed && !/no commit|nothing|not waiting/i.test(answer.text))
       throw new Lost(`the board does not confirm: ${answer.text}`)
-    const same = sameConfiguration(await this.#must('compare'))
-    if (!same || (await this.#candidateDigest()) !== this.#digest)
+    if ((await this.#differs()) === true || (await this.#candidateDigest()) !== this.#digest)
       throw new Lost('the board went back to its configuration before')
   }
 
@@ -289,10 +294,6 @@ async function boardFacts(dialogue: Dialogue): Promise<BoardFacts> {
 /** Boards without a serial number of their own say so. */
 function known(value: string | undefined): string | undefined {
   return value === 'unknown' || value === '' ? undefined : value
-}
-
-function sameConfiguration(compared: Answer): boolean {
-  return !compared.lines.some((line) => /^[+-]/.test(line))
 }
 
 type SelfTest = { readonly is: 'passed' } | { readonly is: 'failed' | 'running'; readonly why: string }
