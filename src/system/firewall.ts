@@ -62,7 +62,8 @@ function input(
   { ike, natt }: Configuration['ports'],
   dhcp: boolean,
 ): string {
-  // Decapsulated by the kernel, L2TP comes in where its ESP came in; in clear, from anywhere, it is nobody's.
+  // Decapsulated by the kernel, L2TP comes in where its ESP came in; in clear, from anywhere, it is nobody's. The kernel data plane gives its data another port,
+  // and what comes out of its SAs a mark (native/kernel/ruleset.cc).
   return `  chain input {
     type filter hook input priority filter; policy drop;
     udp dport 1701 meta secpath missing counter drop
@@ -70,6 +71,7 @@ function input(
     ct state invalid drop
     ct state established,related accept
     udp dport 1701 accept
+    meta mark & 0xff000000 == 0x67000000 meta secpath exists accept
 ${clients.map((name) => `    iifname "${name}" accept\n`).join('')}${
   lan === undefined ? '' : `    iifname "${lan}" jump from_lan\n`
 }${wan === undefined ? '' : `    iifname "${wan}" jump from_wan\n`}    counter drop
