@@ -95,6 +95,7 @@ class Control {
 
   // Tunnels and sessions (sessions.cc).
   void establish(Session& session);
+  void open(Session& session, const Pair& pair);
   void establishAll(Peer& peer);
   Tunnel& tunnelFor(Session& session, const Pair& pair);
   void adoptTunnel(Tunnel& tunnel, const Peer& peer);

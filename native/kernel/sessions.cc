@@ -116,11 +116,20 @@ void Control::establishAll(Peer& peer) {
 void Control::establish(Session& session) {
   const Pair* pair = session.peer.best();
   if (pair == nullptr) return;
-  Tunnel& tunnel = tunnelFor(session, *pair);
+  try {
+    open(session, *pair);
+  } catch (...) {
+    leave(session);
+    throw;
+  }
+}
+
+void Control::open(Session& session, const Pair& pair) {
+  Tunnel& tunnel = tunnelFor(session, pair);
   session.tunnel = &tunnel;
   tunnel.sessions += 1;
   const os::L2tpIds ids{tunnel.number, session.local.session, session.remote.tunnel, session.remote.session};
-  const Path path{{pair->path.local.address, options_.dataPort}, {pair->path.remote.address, tunnel.number}};
+  const Path path{{pair.path.local.address, options_.dataPort}, {pair.path.remote.address, tunnel.number}};
   if (adopting_) {
     session.socket = keeper_.take("session-" + number(session.id));
     session.channel = keeper_.take("channel-" + number(session.id));
