@@ -197,6 +197,14 @@ describe.skipIf(!hasSocat)('the console on a serial line (socat)', () => {
     expect(now()).toBeGreaterThanOrEqual(deadline)
   })
 
+  test('on a machine that is no board it wants to know which configuration', () => {
+    const { status, stderr } = spawnSync(gatehouse, ['console'], { encoding: 'utf8', input: '' })
+    expect([status, stderr]).toEqual([
+      2,
+      'gatehouse console: this machine is no board of ours: --config FILE is needed\n',
+    ])
+  })
+
   test('console --boot rolls back what another boot left', () => {
     const boot = () =>
       spawnSync(gatehouse, ['console', '--boot', '--config', config, '--state', state], { encoding: 'utf8' }).stdout

@@ -1,5 +1,7 @@
 // `gatehouse console`: the device's command line, on the terminal that it is started on or on a serial line of its own (`--tty`). `--boot` and
 // `--guard` are for the system: what rolls back a commit that nobody confirms when the board starts, or when its time is over.
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Archive } from '../console/archive.ts'
@@ -8,8 +10,11 @@ import { guard, rollBackAtBoot } from '../console/roll-back.ts'
 import { openTty } from '../console/tty.ts'
 import { command, parse, UsageError } from './arguments.ts'
 
+/** On a board. */
+const usualConfig = '/config/gatehouse.yaml'
+
 const options = {
-  config: { type: 'string', default: '/config/gatehouse.yaml' },
+  config: { type: 'string' },
   state: { type: 'string', default: '/run/gatehouse' },
   root: { type: 'string', default: '/' },
   tty: { type: 'string' },
@@ -21,11 +26,14 @@ const options = {
 export function run(args: readonly string[]): Promise<number> {
   return command('console', async () => {
     const { values } = parse({ args: [...args], options })
+    if (values.config === undefined && !existsSync(dirname(usualConfig)))
+      throw new UsageError('this machine is no board of ours: --config FILE is needed')
     // Loaded only where a configuration is judged: the guard waits with as little as it needs.
     const serving = !values.boot && !values.guard
     // An image that was put together wrongly must not shut its owner out.
     const board = serving ? await (await import('../system/board.ts')).loadBoard().catch(() => undefined) : undefined
-    const device = linuxDevice({ ...values, ports: board?.ports.map(({ name }) => name) })
+    const config = values.config ?? usualConfig
+    const device = linuxDevice({ ...values, config, ports: board?.ports.map(({ name }) => name) })
     const archive = new Archive(device.disk, device.config)
     if (values.boot) {
       process.stdout.write(`${rollBackAtBoot(device, archive) ?? 'no commit waits'}\n`)

@@ -21,6 +21,8 @@ export type Place = {
 }
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** Written by the image: the board's name. */
+const boardFile = '/etc/gatehouse/board'
 const unit = 'gatehouse.service'
 const mostText = 1_000_000
 /** Milliseconds that a gateway may take to come up. */
@@ -79,6 +81,8 @@ export function linuxDevice(place: Place): Device {
       return 'the gateway is started'
     },
     async applySystem() {
+      // A machine that is no board keeps its own network, whatever a configuration says.
+      if (resolve(root) === '/' && !existsSync(boardFile)) return
       await must(
         gatehouse(['system', 'apply', '--config', config, '--root', root], { timeoutMs: 90_000 }),
         'system apply',
@@ -228,7 +232,7 @@ function firstLine(...files: readonly string[]): string | undefined {
 
 function hardwareFacts(): Facts {
   return [
-    ['board', firstLine('/etc/gatehouse/board') ?? 'none'],
+    ['board', firstLine(boardFile) ?? 'none'],
     ['model', firstLine('/proc/device-tree/model', '/sys/class/dmi/id/product_name') ?? 'unknown'],
     [
       'serial-number',
