@@ -49,7 +49,7 @@ export async function askOnce(dialogue: Dialogue, command: string, ms: number): 
 export function readAnswer(received: string): Answer | undefined {
   const lines: string[] = []
   for (const raw of completeLines(received)) {
-    const line = raw.replace(/^[\w.-]+[>#] /, '')
+    const line = withoutPrompt(raw)
     if (line === '%ok') return { is: 'ok', lines }
     const error = /^%error ?(.*)$/.exec(line)
     if (error) return { is: 'error', text: error[1]!, lines }
@@ -62,6 +62,11 @@ export function readAnswer(received: string): Answer | undefined {
 export function completeLines(received: string): readonly string[] {
   const lines = withoutKernelLines(plain(received)).split(/\r*\n|\r/)
   return lines.slice(0, -1).map((line) => Buffer.from(line, 'latin1').toString('utf8').trimEnd())
+}
+
+/** A line without the prompt that stands before what was answered at once. */
+export function withoutPrompt(line: string): string {
+  return line.replace(/^[\w.-]+[>#](?: |$)/, '')
 }
 
 /** `name: value` lines, as `show board` and `show version` give them. */

@@ -3,7 +3,7 @@
 import { digestOf, loadLines, loadSilenceMs } from '../control/load-lines.ts'
 import { looksLikeBoot } from './console-state.ts'
 import type { Dialogue } from './dialogue.ts'
-import { completeLines, killLine, Lost, readAnswer } from './machine-terminal.ts'
+import { completeLines, killLine, Lost, readAnswer, withoutPrompt } from './machine-terminal.ts'
 
 /** Milliseconds for the answer to a line beyond its time on the wire; and how long a line is still before it is said again. */
 const lineMs = 1_500
@@ -56,9 +56,7 @@ async function announce(dialogue: Dialogue, command: string): Promise<void> {
     await dialogue.say(`${killLine}${command}\r`)
     const said = await dialogue.until((text) => {
       if (looksLikeBoot(text)) return 'boot'
-      return completeLines(text).some((line) => line.replace(/^[\w.-]+[>#] /, '') === '%ready')
-        ? 'ready'
-        : readAnswer(text)
+      return completeLines(text).some((line) => withoutPrompt(line) === '%ready') ? 'ready' : readAnswer(text)
     }, 5_000)
     if (said === 'ready') return
     if (said === 'boot') throw new Lost('the board started again')

@@ -71,7 +71,10 @@ function insertFiles(text: string, readFile: (path: string) => string): string {
       const [only] = value.items
       if (!isScalar(only?.key) || only.key.value !== 'file' || !isScalar(only.value)) return
       const content = readFile(String(only.value.value)).replace(/\r?\n$/, '')
-      edits.push({ from: value.range[0], to: value.range[1], text: JSON.stringify(content) })
+      const [from, end] = value.range
+      // A block ends with its line break, which stays.
+      const to = from + text.slice(from, end).trimEnd().length
+      edits.push({ from, to, text: JSON.stringify(content) })
     },
   })
   return edits.reduceRight((sum, edit) => sum.slice(0, edit.from) + edit.text + sum.slice(edit.to), text)
