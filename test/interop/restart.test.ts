@@ -11,7 +11,7 @@ import { addresses } from './lab/network.ts'
 import { interop } from './lab/suite.ts'
 import { dial, generous } from './settings.ts'
 
-const seconds = 75
+const seconds = 110
 const mbit = 4
 const mostMs = 200
 
@@ -85,6 +85,7 @@ interop('a daemon that is killed', () => {
       expect(await gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
       expect(await client.up()).toBe(true)
       expect(await client.ping(addresses.inside)).toBe(3)
+      expect(Math.min(...gone), 'the load went on all the time').toBeGreaterThan(0)
       // A machine that is busy with other things makes gaps of its own: those before tell how long.
       expect(Math.max(...gone)).toBeLessThan(Math.max(mostMs, 2 * steady))
       expect(packets).toBeGreaterThan((seconds * mbit * 1e6) / 8 / 1400 / 2)
