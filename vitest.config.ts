@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'images/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/image/**', 'test/system/**', 'node_modules/**'],
+    exclude: ['test/interop/**', 'test/engines/**', 'test/image/**', 'test/system/**', 'node_modules/**'],
     testTimeout: 30_000,
     pool: 'forks',
   },

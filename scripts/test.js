@@ -38,6 +38,7 @@ const suites = [
   { name: 'native', counts: 'closing line', command: [process.execPath, `${root}/scripts/test-native.js`] },
   { name: 'unit', counts: 'vitest', command: vitest() },
   { name: 'system', counts: 'vitest', reporter: 'verbose', command: vitest('test/system/vitest.config.ts') },
+  { name: 'engines', counts: 'vitest', reporter: 'verbose', command: vitest('test/engines/vitest.config.ts') },
   { name: 'interop', counts: 'vitest', reporter: 'verbose', command: vitest('test/interop/vitest.config.ts') },
   {
     name: 'kernel-plane',

@@ -47,6 +47,7 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
   options.repeats = given.Get("repeats").As<Napi::Number>().Uint32Value();
   if (const auto count = given.Get("securityAssociations"); count.IsNumber())
     options.securityAssociations = count.As<Napi::Number>().Uint32Value();
+  if (const auto count = given.Get("batch"); count.IsNumber()) options.batch = count.As<Napi::Number>().Uint32Value();
   options.loaded = given.Get("loaded").ToBoolean().Value();
   options.engines = texts(given.Get("engines"));
   options.algorithms = texts(given.Get("algorithms"));

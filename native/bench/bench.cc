@@ -248,17 +248,20 @@ double mean(const std::vector<double>& values) {
 
 /// Path and engine in turns, some batches each, so that what slows the machine down slows both.
 void during(std::uint32_t milliseconds, Bed& bed, Times& path, Times& alone) {
-  // Ten batches each at the least, however slow.
+  // Ten batches each at the least, unless the time is over many times: then one each, and the median is of the repeats.
   constexpr int turn = 5;
+  constexpr int patience = 4;
   int turns = 0;
   path.clear();
   alone.clear();
-  const auto end = Clock::now() + std::chrono::milliseconds(milliseconds);
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::milliseconds(milliseconds);
+  const auto enough = begin + patience * std::chrono::milliseconds(milliseconds);
   do {
-    for (int i = 0; i < turn; ++i) bed.path(path);
-    for (int i = 0; i < turn; ++i) bed.engineAlone(alone);
+    for (int i = 0; i < turn && (i == 0 || Clock::now() < enough); ++i) bed.path(path);
+    for (int i = 0; i < turn && (i == 0 || Clock::now() < enough); ++i) bed.engineAlone(alone);
     ++turns;
-  } while (turns < 2 || Clock::now() < end);
+  } while ((turns < 2 && Clock::now() < enough) || Clock::now() < end);
 }
 
 Result summarise(const std::vector<Sample>& samples, double octets, double packets) {

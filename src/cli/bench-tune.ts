@@ -114,7 +114,7 @@ const afAlg = (driver: string) => `af-alg:${driver}`
 
 function measure(native: NativeModule, plan: Plan, quick: boolean, progress: Progress): readonly NativeBenchResult[] {
   const effort = quick
-    ? { milliseconds: 5, repeats: 3, securityAssociations: 8 }
+    ? { milliseconds: 5, repeats: 3, securityAssociations: 8, batch: 32 }
     : { milliseconds: 50, repeats: 5, securityAssociations: 64 }
   // Under load a measurement is at least some of the scheduler's turns long.
   const underLoad = { ...effort, milliseconds: Math.max(effort.milliseconds, 25) }

@@ -66,9 +66,13 @@ export function run(args: readonly string[]): Promise<number> {
   })
 }
 
+/** What was said last where lines can't be written over. */
+let said = ''
+
 const progress: Progress = (done, all, what) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${Math.round((100 * done) / all)} %  ${what}`)
-  else if (done === 0) process.stderr.write(`measuring: ${all} figures\n`)
+  else if (what !== said) process.stderr.write(`measuring, ${done} of ${all} done: ${what}\n`)
+  said = what
 }
 
 function render(machine: { cpu: string; cores: number; kernel: string }, results: readonly Result[]): string {

@@ -133,6 +133,8 @@ export type NativeModule = NativeEngines & {
       loaded?: boolean
       /** 64 unless said. */
       securityAssociations?: number
+      /** Packets; 128 unless said. */
+      batch?: number
       /** Absent or empty: all that are here; the usual ones. */
       engines?: readonly string[]
       algorithms?: readonly string[]

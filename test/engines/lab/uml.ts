@@ -3,7 +3,10 @@ import { rootPath } from '../../interop/lab/roots.ts'
 import { checkout, type Ended, runGuest, scripts } from './guest.ts'
 
 /** The checkout is at /run/checkout. */
-export function runInUml(script: string, { seconds = 60 }: { seconds?: number } = {}): Promise<Ended> {
+export function runInUml(
+  script: string,
+  { seconds = 120, modules = '/usr/lib/uml/modules' }: { seconds?: number; modules?: string } = {},
+): Promise<Ended> {
   return runGuest(script, seconds, (folder, share) => [
     'linux.uml',
     `uml_dir=${folder}/`,
@@ -19,6 +22,6 @@ export function runInUml(script: string, { seconds = 60 }: { seconds?: number } 
     `lab.scripts=${scripts}`,
     `lab.share=${share}`,
     `lab.checkout=${checkout}`,
-    'lab.modules=/usr/lib/uml/modules',
+    `lab.modules=${modules}`,
   ])
 }
