@@ -13,7 +13,9 @@ export type Written = Map<string, Uint8Array>
 
 /** What is seen of a life at its fast path. */
 export type Deed =
-  | { readonly did: 'write' | 'apply' | 'ppp' | 'keepalive' }
+  | { readonly did: 'apply' | 'ppp' | 'keepalive' }
+  /** Names of records. */
+  | { readonly did: 'write'; readonly names: readonly string[] }
   | { readonly did: 'ike' | 'control'; readonly octets: Uint8Array; readonly peer?: number }
 
 export class Life implements Platform {
@@ -112,12 +114,12 @@ export class Life implements Platform {
     return {
       former,
       write: (records) =>
-        this.#do({ did: 'write' }, () => {
+        this.#do({ did: 'write', names: [...records.keys()] }, () => {
           for (const [name, record] of records)
             if (record === undefined) this.#written.delete(name)
             else this.#written.set(name, serialize(record))
         }),
-      end: () => this.#do({ did: 'write' }, () => this.#written.clear()),
+      end: () => this.#do({ did: 'write', names: [] }, () => this.#written.clear()),
     }
   }
 }
