@@ -143,6 +143,30 @@ describe('commit confirmed', () => {
     expect(device.guards).toBe(2)
   })
 
+  test('its minutes count from when it is in use, and it is left alone until then', async () => {
+    const { device, archive, put, file } = board()
+    device.reload = async () => {
+      device.monotonic += 90_000
+      expect(await resume(device, archive)).toBeUndefined()
+      return 'slowly'
+    }
+    await put(other, 1)
+    expect(archive.pending()!.deadline - device.monotonic).toBe(60_000)
+    expect(file()).toBe(other)
+  })
+
+  test('rolled back while it was still being taken into use: not called a success', async () => {
+    const { device, archive, put, file } = board()
+    device.reload = async () => {
+      if (file() !== other) return 'back'
+      device.monotonic += 600_001
+      await resume(device, archive)
+      return 'at last'
+    }
+    await expect(put(other)).rejects.toThrow('it took too long; it was rolled back meanwhile')
+    expect(file()).toBe(leastConfiguration)
+  })
+
   test('over one that waits: back means before the first', async () => {
     const { device, archive, put, file } = board()
     await put(other, 5)

@@ -19,8 +19,8 @@ import { CommitError } from './commit-error.ts'
 import type { Device } from './device.ts'
 import { hasSystem, keep, rollBack, take } from './roll-back.ts'
 
-/** Milliseconds that taking a configuration into use may last before whoever finds its record counts it as dead. */
-const applyMs = 120_000
+/** Milliseconds that taking a configuration into use may last before whoever finds its record counts it as dead, whatever its process does. */
+const applyMs = 600_000
 /** `commit confirmed` without a number, as on other routers. */
 export const defaultMinutes = 10
 export const mostMinutes = 1440
@@ -64,7 +64,7 @@ export async function commit(device: Device, archive: Archive, request: CommitRe
     stage: 'applying',
     previous,
     boot: device.bootId(),
-    deadline: device.monotonicMs() + (request.minutes === undefined ? applyMs : request.minutes * 60_000),
+    deadline: device.monotonicMs() + applyMs,
     process: process.pid,
     who: request.who,
   } as const satisfies Pending
@@ -77,14 +77,20 @@ export async function commit(device: Device, archive: Archive, request: CommitRe
     device.log(
       `configuration committed by ${request.who}${request.minutes === undefined ? '' : `, to be confirmed in ${request.minutes} min`}`,
     )
-    if (request.minutes === undefined) archive.finish()
-    else archive.setPending({ ...record, stage: 'confirmation' })
+    settle(device, archive, record, request.minutes)
     return [...said, ...judgement.warnings.map(showFault)]
   } catch (error) {
     const why = (error as Error).message
     const back = await rollBack(device, archive, 'the commit failed')
     throw new CommitError(`${why}; ${back ?? 'it was rolled back meanwhile'}`)
   }
+}
+
+/** The configuration is in use: the record goes, or waits from now on. */
+function settle(device: Device, archive: Archive, record: Pending, minutes: number | undefined): void {
+  if (archive.pending()?.id !== record.id) throw new CommitError('it took too long')
+  if (minutes === undefined) archive.finish()
+  else archive.setPending({ ...record, stage: 'confirmation', deadline: device.monotonicMs() + minutes * 60_000 })
 }
 
 /** Keeps a commit that waits. Throws a CommitError where none does. */

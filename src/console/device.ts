@@ -16,6 +16,8 @@ export type RunOutcome = {
   readonly code: number
   /** What it said, stdout and stderr, up to a megabyte. */
   readonly text: string
+  /** Its time was over. */
+  readonly late?: boolean
 }
 
 /** A program that isn't there, with what to do. */

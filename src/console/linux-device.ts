@@ -25,8 +25,9 @@ const main = fileURLToPath(new URL('../main.ts', import.meta.url))
 const boardFile = '/etc/gatehouse/board'
 const unit = 'gatehouse.service'
 const mostText = 1_000_000
-/** Milliseconds that a gateway may take to come up. */
-const startMs = 20_000
+/** Milliseconds that a gateway may take to come up, and the system to be set up: a board under load, or one in an emulator, is slow. */
+const startMs = 120_000
+const applyMs = 300_000
 
 export function linuxDevice(place: Place): Device {
   const { config, root } = { ...place, config: resolve(place.config) }
@@ -76,7 +77,7 @@ export function linuxDevice(place: Place): Device {
         if (!(error instanceof ControlError) || error.code !== 'not-running') throw error
       }
       if (!hasSystemd()) return 'no gateway runs here: the configuration is used when it starts'
-      await must(run('systemctl', ['restart', unit], { timeoutMs: 90_000 }), `systemctl restart ${unit}`)
+      await must(run('systemctl', ['restart', unit], { timeoutMs: startMs }), `systemctl restart ${unit}`)
       await comesUp(device)
       return 'the gateway is started'
     },
@@ -84,7 +85,7 @@ export function linuxDevice(place: Place): Device {
       // A machine that is no board keeps its own network, whatever a configuration says.
       if (resolve(root) === '/' && !existsSync(boardFile)) return
       await must(
-        gatehouse(['system', 'apply', '--config', config, '--root', root], { timeoutMs: 90_000 }),
+        gatehouse(['system', 'apply', '--config', config, '--root', root], { timeoutMs: applyMs }),
         'system apply',
       )
     },
@@ -158,10 +159,12 @@ function run(program: string, args: readonly string[], options: RunOptions = {})
       killSignal: 'SIGINT',
     })
     const stop = setTimeout(() => {
+      late = true
       child.kill('SIGINT')
       setTimeout(() => child.kill('SIGKILL'), 2000).unref()
     }, timeoutMs)
     let text = ''
+    let late = false
     const take = (chunk: string) => {
       if (text.length < mostText) text += chunk
       onText?.(chunk)
@@ -174,13 +177,14 @@ function run(program: string, args: readonly string[], options: RunOptions = {})
     })
     child.on('close', (code) => {
       clearTimeout(stop)
-      done({ code: code ?? -1, text })
+      done({ code: code ?? -1, text, late })
     })
   })
 }
 
 async function must(running: Promise<RunOutcome>, what: string): Promise<void> {
-  const { code, text } = await running
+  const { code, text, late } = await running
+  if (late) throw new DeviceError(`${what}: it took too long and was ended`)
   if (code !== 0)
     throw new DeviceError(`${what}: ${text.trim().split('\n').slice(0, 5).join('; ') || `it ended with ${code}`}`)
 }

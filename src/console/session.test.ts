@@ -343,6 +343,18 @@ users:
     expect(aborted).toBe(true)
   })
 
+  test('load terminal takes what is pasted, until a dot; Ctrl-C drops it', async () => {
+    const { type, device } = await loggedIn()
+    await type('configure\r')
+    const pasted = leastConfiguration.replace('gw1', 'gw5')
+    await type('load terminal\r')
+    expect(await type(`${pasted.replaceAll('\n', '\r')}.\r`)).toContain('7 lines; "compare" and "check" look at them')
+    await type('load terminal\r')
+    expect(await type('hostname: gw6\r\x03')).toContain('the candidate is as it was')
+    await type('commit\r')
+    expect(device.disk.read(configFile)).toBe(pasted)
+  })
+
   test('text that is no YAML is not shown', async () => {
     const { type } = await machine()
     const file = octetsOf('password: "open\n')

@@ -115,6 +115,11 @@ export class Terminal {
     }
     const drawn = this.editor.begin(prompt, options)
     await this.write(options.echo === 'none' ? prompt : drawn)
+    // Ctrl-C is for the question, also where it comes faster than we read.
+    return this.input.uninterruptible(() => this.#answer(hidden, onEvent))
+  }
+
+  async #answer(hidden: boolean, onEvent: AskOptions['onEvent']): Promise<Asked> {
     for (;;) {
       const { echo, event } = this.editor.feed(await this.key())
       await this.write(echo)

@@ -24,7 +24,9 @@ function receiving(run: (shell: Shell, values: Values) => Promise<void>) {
 
 export const load: Command = word('load', 'Fetch a whole configuration into the candidate', {
   next: [
-    word('terminal', 'Pasted here; a line with a single dot ends it', { run: paste }),
+    word('terminal', 'Pasted here; a line with a single dot ends it', {
+      run: (shell) => shell.terminal.input.uninterruptible(() => paste(shell)),
+    }),
     word('sealed', 'Sent by a program, sealed to the key of this board', {
       next: receiving((shell, values) => shell.terminal.input.uninterruptible(() => receive(shell, values, true))),
     }),
