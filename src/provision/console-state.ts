@@ -52,11 +52,16 @@ export function looksGarbled(received: string): boolean {
   return odd / text.length > oddShare
 }
 
-/** Signs of a boot in what came since a command was sent: the answer will not come any more. */
-export function looksLikeBoot(received: string): boolean {
-  return /U-Boot (?:SPL )?\d|GNU GRUB|Linux version \d|Welcome to GRUB|SeaBIOS|BdsDxe|^[\w.-]+ login: ?$|Starting kernel/m.test(
+/** A boot loader or a kernel that starts has spoken. */
+export function hasBooted(received: string): boolean {
+  return /U-Boot (?:SPL )?\d|GNU GRUB|Linux version \d|Welcome to GRUB|SeaBIOS|BdsDxe|Starting kernel/.test(
     plain(received),
   )
+}
+
+/** Signs of a boot, or a log-in at its end, in what came since a command was sent: the answer will not come any more. */
+export function looksLikeBoot(received: string): boolean {
+  return hasBooted(received) || /^[\w.-]+ login: ?$/m.test(plain(received))
 }
 
 /** The text without what the kernel says, `[   12.345678] …`, between lines or in the middle of one: a prompt stays a prompt. */

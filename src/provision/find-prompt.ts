@@ -38,6 +38,7 @@ export async function findPrompt(dialogue: Dialogue, options: FindOptions): Prom
   let speed = 0
   let unread = 0
   let changes = 0
+  let shells = 0
   let answer = consoleState('')
   for (let round = 0; dialogue.timers.now() < end; round++) {
     await whileBooting(dialogue, heard, end, options.say)
@@ -45,7 +46,8 @@ export async function findPrompt(dialogue: Dialogue, options: FindOptions): Prom
     note(heard, answer, dialogue.text)
     const baud = options.speeds[speed]!
     if (isPrompt(answer)) return { prompt: answer, baud }
-    if (answer.is === 'shell') throw new NoPrompt(shellAdvice(dialogue.text))
+    shells = answer.is === 'shell' ? shells + 1 : 0
+    if (shells > nudges.length) throw new NoPrompt(shellAdvice(dialogue.text))
     unread = answer.is === 'silent' || answer.is === 'garbage' ? unread + 1 : 0
     if (unread >= nudges.length && options.speeds.length > 1) {
       speed = (speed + 1) % options.speeds.length

@@ -1,5 +1,5 @@
 // From whatever prompt was found to a console that talks to machines: log-in, the first-boot wizard's word `provision`, `terminal machine`.
-import { type ConsoleState, consoleState } from './console-state.ts'
+import { type ConsoleState, consoleState, hasBooted } from './console-state.ts'
 import { type Dialogue, lastWords } from './dialogue.ts'
 import type { Prompt } from './find-prompt.ts'
 import { ask, killLine, Lost } from './machine-terminal.ts'
@@ -49,7 +49,11 @@ async function tryPassword(dialogue: Dialogue, user: string, password: string | 
   }
   dialogue.forget()
   await dialogue.say(`${Buffer.from(password, 'utf8').toString('latin1')}\r`)
-  return until(dialogue, (state) => state.is === 'login' || inside(state), judgedMs)
+  const judged = await until(dialogue, (state) => state.is === 'login' || inside(state), judgedMs)
+  // A reboot or noise may bring the next log-in prompt too; only the board's word counts as a wrong password.
+  if (judged.is === 'login' && (hasBooted(dialogue.text) || !/incorrect/i.test(dialogue.text)))
+    throw new Lost('the log-in was cut off')
+  return judged
 }
 
 function inside(state: ConsoleState): boolean {

@@ -1,4 +1,5 @@
 // The laptop's provisioner against the device's real console over a simulated serial cable, in virtual time: 100 runs with a fault at a random octet.
+import process from 'node:process'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { digestOf } from '../../src/control/load-lines.ts'
 import { hostKeyOf } from '../../src/control/sealed-bundle.ts'
@@ -138,7 +139,7 @@ describe("the real console's states", () => {
   })
 })
 
-describe('100 runs with a fault at a random octet', () => {
+describe('runs with a fault at a random octet: the old configuration or the new one', () => {
   let octets = 0
 
   test('the undisturbed run', async () => {
@@ -148,13 +149,21 @@ describe('100 runs with a fault at a random octet', () => {
     expect(seconds).toBeLessThan(60)
   })
 
-  test.each(Array.from({ length: 100 }, (_, i) => i + 1))('seed %i', async (seed) => {
-    const fault = faultOf(seed, octets)
-    const { board, outcome, notes } = await provision({ faults: [fault] }).catch((error: Error) => {
-      throw new Error(`${JSON.stringify(fault)}: ${error.message}`)
+  /** More by the environment: `GATEHOUSE_SEEDS=3000 npx vitest run test/scenarios/provision.test.ts`. */
+  const count = Number(process.env.GATEHOUSE_SEEDS ?? 100)
+
+  async function oldOrNew(faults: readonly Fault[]): Promise<void> {
+    const { board, outcome, notes } = await provision({ faults }).catch((error: Error) => {
+      throw new Error(`${JSON.stringify(faults)}: ${error.message}`)
     })
-    const told = `${JSON.stringify(fault)}: ${JSON.stringify(outcome)}\n${notes.join('\n')}`
+    const told = `${JSON.stringify(faults)}: ${JSON.stringify(outcome)}\n${notes.join('\n')}`
     expect([oldText, newText], told).toEqual(expect.arrayContaining([...board.history]))
     expect(`${outcome.is}: ${board.configuration === newText}`, told).toMatch(/^(?:provisioned|unchanged): true$/)
-  })
+  }
+
+  test.each(Array.from({ length: count }, (_, i) => i + 1))('seed %i', (seed) => oldOrNew([faultOf(seed, octets)]))
+
+  test.each(Array.from({ length: count / 5 }, (_, i) => i + 1))('three faults, seed %i', (seed) =>
+    oldOrNew([1, 2, 3].map((i) => faultOf(10_000 + seed * 3 + i, octets))),
+  )
 })
