@@ -16,8 +16,8 @@ import {
   say,
 } from './machine.js'
 
-/** For the sanitizers, the fuzzers and the checks of C++. */
-const checkPackages = ['clang', 'clang-tidy', 'clang-format', 'libclang-rt-14-dev', 'llvm']
+/** For the sanitizers, the fuzzers and the checks of C++; for the tests of image flash. */
+const checkPackages = ['clang', 'clang-tidy', 'clang-format', 'libclang-rt-14-dev', 'llvm', 'openssl', 'gdisk']
 
 /** Cables between a serial console and what drives it. */
 const consolePackages = ['socat']
