@@ -11,7 +11,7 @@ import { addresses } from './lab/network.ts'
 import { interop } from './lab/suite.ts'
 import { dial, generous } from './settings.ts'
 
-const seconds = 110
+const seconds = Number(process.env.GATEHOUSE_LAB_SECONDS ?? 110)
 const mbit = 4
 const mostMs = 200
 
@@ -91,6 +91,17 @@ interop('a daemon that is killed', () => {
       expect(packets).toBeGreaterThan((seconds * mbit * 1e6) / 8 / 1400 / 2)
     },
   )
+
+  test.runIf(dataplane === 'kernel')('told to start anew, it does, and the session stays', async () => {
+    const before = await gateway.session('alice')
+    const mark = gateway.mark()
+    const host = await lab.gatewayHost()
+    const ask = JSON.stringify({ id: 1, ask: 'restart' })
+    await host.exec(['sh', '-c', `echo '${ask}' | socat -t 5 - UNIX-CONNECT:${host.state('gateway')}/control.sock`])
+    await gateway.says(/resumed 1 session of 1 peer/, { since: mark, timeoutMs: 60_000 })
+    expect(await gateway.session('alice', 20_000)).toMatchObject({ address: before.address, since: before.since })
+    expect(await client.ping(addresses.inside)).toBe(3)
+  })
 
   test.runIf(dataplane === 'kernel')('afterwards it is ended like any other, and leaves nothing', async () => {
     await client.disconnect()

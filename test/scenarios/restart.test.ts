@@ -120,7 +120,7 @@ class Play {
   /** Lives on until it dies at a deed of the next minutes; is gone for some seconds; comes back. Tells what was lost meanwhile. */
   async die(): Promise<number> {
     this.life.deedsLeft = this.below(60)
-    let lost = await this.seconds(120, () => this.life.dead)
+    let lost = await this.seconds(100, () => this.life.dead)
     this.life.kill()
     this.deaths++
     this.machine.fastPath.abandon(this.below(2) === 0)
@@ -141,7 +141,7 @@ async function play(seed: number) {
     }
   let lost = 0
   for (let times = 1 + it.below(4); times > 0; times--) lost += await it.die()
-  lost += await it.seconds(90)
+  lost += await it.seconds(70)
   const pairs = it.gateway.status().events['ike.pair.established'] ?? 0
   return {
     over: it.clients.map(({ over }) => over),
@@ -168,7 +168,7 @@ const wanted = {
 const only = process.env.SEED === undefined ? undefined : Number(process.env.SEED)
 const seeds = only === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 1000) }, (_, i) => i + 1) : [only]
 
-test('killed at every point, no session is lost and no number is used twice', { timeout: 600_000 }, async () => {
+test('killed at every point, no session is lost and no number is used twice', { timeout: 1_200_000 }, async () => {
   const failed = []
   for (const seed of seeds) {
     const end = await play(seed).catch((error: Error) => ({ threw: error.stack }))
