@@ -45,10 +45,20 @@ export const gatewayIn: 'namespace' | 'guest' =
 
 export async function openGatewayHost(lease: Lease, network: Network): Promise<GatewayHost> {
   if (gatewayIn === 'namespace') return new NamespaceHost(lease, network)
+  return openGuestHost(lease, network)
+}
+
+/** A guest with the gateway's addresses and cables; its two planes, or another server, can run there in turn. */
+export async function openGuestHost(
+  lease: Lease,
+  network: Network,
+  plane: 'userland' | 'kernel' = dataplane,
+): Promise<GuestHost> {
   const { outside, inside } = gatewayPlugs
   await ensureModules()
   const gateway = { inside, checkout: dirname(gatehouse), modules: modulesPath() }
-  return new GuestHost(await Guest.boot({ name: 'gate', root: 'strongswan', plug: outside, gateway }, lease, network))
+  const guest = await Guest.boot({ name: 'gate', root: 'strongswan', plug: outside, gateway }, lease, network)
+  return new GuestHost(guest, plane)
 }
 
 class NamespaceHost implements GatewayHost {
@@ -104,14 +114,15 @@ class NamespaceHost implements GatewayHost {
 }
 
 /** One gateway after the other: its output comes over the guest's second and third serial line. */
-class GuestHost implements GatewayHost {
-  readonly dataplane = dataplane
-  readonly #guest: Guest
+export class GuestHost implements GatewayHost {
+  readonly dataplane: 'userland' | 'kernel'
+  readonly guest: Guest
   #current: { stdout: string; stderr: string } | undefined
   #starts = 0
 
-  constructor(guest: Guest) {
-    this.#guest = guest
+  constructor(guest: Guest, plane: 'userland' | 'kernel') {
+    this.guest = guest
+    this.dataplane = plane
     const [stdout, stderr] = guest.outputs
     stdout?.setEncoding('utf8').on('data', (text: string) => {
       if (this.#current) this.#current.stdout += text
@@ -122,7 +133,7 @@ class GuestHost implements GatewayHost {
   }
 
   configure(_name: string, text: string): string {
-    return this.#guest.put('gatehouse.yaml', text)
+    return this.guest.put('gatehouse.yaml', text)
   }
 
   state(name: string): string {
@@ -131,7 +142,7 @@ class GuestHost implements GatewayHost {
 
   start(args: readonly string[]): Running {
     const pid = `/run/gateway-${++this.#starts}.pid`
-    const guest = this.#guest
+    const guest = this.guest
     const output = { stdout: '', stderr: '' }
     this.#current = output
     const running = {
@@ -166,14 +177,14 @@ class GuestHost implements GatewayHost {
   /** Straight from the control socket: a Node started for each question takes a guest two seconds. */
   async status(state: string): Promise<unknown> {
     const ask = JSON.stringify({ id: 1, ask: 'status' })
-    const answer = await this.#guest.must(`echo '${ask}' | socat -t 10 - UNIX-CONNECT:${state}/control.sock`)
+    const answer = await this.guest.must(`echo '${ask}' | socat -t 10 - UNIX-CONNECT:${state}/control.sock`)
     return JSON.parse(answer).value
   }
 
   exec(command: readonly string[], { timeoutMs, input }: RunOptions = {}): Promise<Output> {
-    const from = input === undefined ? '' : ` <${this.#guest.put('input', input)}`
+    const from = input === undefined ? '' : ` <${this.guest.put('input', input)}`
     const script = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ') + from
-    return this.#guest.sh(script, timeoutMs === undefined ? {} : { timeoutMs })
+    return this.guest.sh(script, timeoutMs === undefined ? {} : { timeoutMs })
   }
 }
 

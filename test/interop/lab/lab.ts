@@ -28,14 +28,15 @@ export type Lab = {
   close(): Promise<void>
 }
 
-export async function openLab(): Promise<Lab> {
+/** `where` the gateway's cables end: what the environment says, unless a measurement brings its own guest. */
+export async function openLab(where = gatewayIn): Promise<Lab> {
   await ensurePackages()
   await ensureRoots()
   await reapAbandoned()
   const held = lease()
   try {
     const network = new Network(held)
-    await network.lay(gatewayIn)
+    await network.lay(where)
     const [inside, internet] = await Promise.all([
       Host.start('inside', addresses.inside, network),
       Host.start('internet', addresses.far, network),
