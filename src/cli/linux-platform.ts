@@ -5,7 +5,7 @@ import type { Platform } from '../gateway/platform.ts'
 import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
 import { openKernel, probeKernel } from '../platform/kernel.ts'
-import { type Hitless, openHitless } from '../platform/linux/hitless.ts'
+import { type Hitless, openHitless, releaseFormer } from '../platform/linux/hitless.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
@@ -64,11 +64,15 @@ function chosen(wish: DataplaneWish): DataplaneChoice {
 function hitlessOf(log: Log, store: Store | undefined, plane: DataplaneChoice['plane'] | undefined): Hitless {
   const say = (level: 'info' | 'warn', sentence: string) =>
     log.write({ at: new Date(), level, event: 'gateway.hitless', sentence, facts: {} })
-  if (plane !== 'kernel' || !store)
+  // A unit's own folder under /run, where there is one, is in memory; the state folder may be on a disk.
+  const folder = process.env.RUNTIME_DIRECTORY?.split(':')[0] ?? store?.folder
+  if (plane !== 'kernel' || folder === undefined) {
+    // A client has a state folder of nobody, and leaves gateways alone.
+    if (plane === 'userland' && folder !== undefined) releaseFormer(folder, loadNative())
     return { is: 'off', why: 'the userland data plane ends with the daemon, and every session with it' }
+  }
   const hitless = openHitless({
-    // A unit's own folder under /run, where there is one, is in memory; the state folder may be on a disk.
-    folder: process.env.RUNTIME_DIRECTORY?.split(':')[0] ?? store.folder,
+    folder,
     native: loadNative(),
     failed: (why) => say('warn', `the journal can't be written, so a crash will end every session: ${why}`),
   })

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadNative } from '../addon.ts'
-import { type Hitless, openHitless } from './hitless.ts'
+import { type Hitless, openHitless, releaseFormer } from './hitless.ts'
 
 const native = loadNative()
 let folder = ''
@@ -52,6 +52,14 @@ describe('with a holder of our own', () => {
     first.journal.write(new Map([['peer/1', {}]]))
     await expect.poll(() => existsSync(first.holder), { timeout: 10_000 }).toBe(false)
     expect(on(open()).journal.former).toBeUndefined()
+  })
+
+  test('another data plane takes the former one’s place: nothing is held, nothing can be gone on from', () => {
+    on(open()).journal.write(new Map([['peer/1', {}]]))
+    releaseFormer(folder, native)
+    expect(() => native.holderKey(join(folder, 'holder.sock'))).toThrow('cannot reach the holder of descriptors')
+    expect(existsSync(join(folder, 'journal'))).toBe(false)
+    releaseFormer(folder, native)
   })
 
   test('a journal of another format is said, and nobody is gone on with', () => {

@@ -1,7 +1,7 @@
 // What it takes to end without ending anybody's session: a holder of descriptors, a key with it, and a journal sealed with that key in a folder in memory.
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ export const recordsFormat = 1
 
 const journalName = 'journal'
 const socketName = 'holder.sock'
+const systemdStore = 'systemd'
 const keyOctets = 32
 /** statfs(2): TMPFS_MAGIC and RAMFS_MAGIC. */
 const inMemory: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6])
@@ -58,9 +59,8 @@ export function openHitless({
       is: 'off',
       why: `${folder} is not on a file system in memory, and secrets are not written to a disk: a state folder on tmpfs (--state /run/gatehouse) is right`,
     }
-  const bySystemd =
-    process.env.NOTIFY_SOCKET !== undefined && Number(process.env.FDSTORE ?? process.env.GATEHOUSE_FDSTORE ?? 0) > 0
-  const holder = bySystemd ? 'systemd' : join(folder, socketName)
+  const holder = holderOf(folder)
+  const bySystemd = holder === systemdStore
   try {
     if (!bySystemd) startHolder(holder, native, program, seconds)
     const path = join(folder, journalName)
@@ -91,6 +91,25 @@ export function openHitless({
   } catch (error) {
     return { is: 'off', why: (error as Error).message }
   }
+}
+
+/** Another data plane takes over: the ports that a former life's holder keeps open are needed, and nobody goes on from its journal. */
+export function releaseFormer(folder: string, native: Pick<Native, 'releaseHolder'>): void {
+  const holder = holderOf(folder)
+  if (holder !== systemdStore && !existsSync(holder)) return
+  try {
+    native.releaseHolder(holder)
+  } catch {
+    // A dead one's socket.
+  }
+  rmSync(join(folder, journalName), { force: true })
+}
+
+/** systemd tells from version 254 on that it has a store for us; before, the unit does. */
+function holderOf(folder: string): string {
+  const { NOTIFY_SOCKET, FDSTORE, GATEHOUSE_FDSTORE } = process.env
+  const bySystemd = NOTIFY_SOCKET !== undefined && Number(FDSTORE ?? GATEHOUSE_FDSTORE ?? 0) > 0
+  return bySystemd ? systemdStore : join(folder, socketName)
 }
 
 /** One that is there from a former life is the right one. */
