@@ -26,12 +26,15 @@ const newText = text('after', 'second password')
 
 let folder = ''
 let running: ChildProcess[] = []
-let gateway: Server | undefined
+let gateways: Server[] = []
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-pty-'))
-  for (const name of ['config', 'state', 'root']) mkdirSync(join(folder, name), { mode: 0o700 })
-  writeFileSync(join(folder, 'config/gatehouse.yaml'), oldText, { mode: 0o600 })
+  for (const name of ['a', 'b']) {
+    for (const part of ['config', 'state', 'root'])
+      mkdirSync(join(folder, name, part), { recursive: true, mode: 0o700 })
+    writeFileSync(join(folder, name, 'config/gatehouse.yaml'), oldText, { mode: 0o600 })
+  }
   writeFileSync(join(folder, 'site.yaml'), newText, { mode: 0o600 })
   writeFileSync(join(folder, 'password'), 'first password\n', { mode: 0o600 })
 })
@@ -39,7 +42,8 @@ beforeEach(() => {
 afterEach(async () => {
   for (const child of running) await end(child)
   running = []
-  gateway?.close()
+  for (const gateway of gateways) gateway.close()
+  gateways = []
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -58,22 +62,23 @@ function start(file: string, args: readonly string[]): ChildProcess {
 }
 
 /** What stands for the gateway: says that it runs with what the file says. */
-async function fakeGateway(): Promise<void> {
-  gateway = createServer((socket) => {
+async function fakeGateway(place: string): Promise<void> {
+  const gateway = createServer((socket) => {
     socket.on('error', () => {})
     socket.on('data', (chunk) => {
       for (const line of chunk.toString().split('\n').filter(Boolean)) {
         const { id, ask } = JSON.parse(line) as { id: number; ask: string }
-        socket.write(`${JSON.stringify({ id, is: 'ok', value: ask === 'status' ? status() : 1 })}\n`)
+        socket.write(`${JSON.stringify({ id, is: 'ok', value: ask === 'status' ? status(place) : 1 })}\n`)
       }
     })
   })
-  gateway.listen(join(folder, 'state/control.sock'))
+  gateways.push(gateway)
+  gateway.listen(join(place, 'state/control.sock'))
   await once(gateway, 'listening')
 }
 
-function status() {
-  const outcome = parseConfiguration(readFileSync(join(folder, 'config/gatehouse.yaml'), 'utf8'), () => '')
+function status(place: string) {
+  const outcome = parseConfiguration(readFileSync(join(place, 'config/gatehouse.yaml'), 'utf8'), () => '')
   const hostname = outcome.is === 'valid' ? outcome.configuration.hostname : ''
   const nothing = { ikeSas: [], sessions: [], tunnels: [], events: {}, counters: {} }
   return {
@@ -89,21 +94,22 @@ function status() {
 type Disturb = (octets: Buffer, direction: 'up' | 'down') => Buffer
 
 /** A pseudo-terminal whose far side is the console; the path of the near side. */
-async function board(disturb: Disturb = (octets) => octets) {
-  await fakeGateway()
+async function board(disturb: Disturb = (octets) => octets, name = 'a') {
+  const place = join(folder, name)
+  await fakeGateway(place)
   const pty = start('script', [
     '-qfc',
-    `stty raw -echo; tty > ${folder}/tty.new; mv ${folder}/tty.new ${folder}/tty; exec sleep 600`,
+    `stty raw -echo; tty > ${place}/tty.new; mv ${place}/tty.new ${place}/tty; exec sleep 600`,
     '/dev/null',
   ])
-  await expect.poll(() => existsSync(join(folder, 'tty')), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(place, 'tty')), { timeout: 10_000 }).toBe(true)
   let current = startConsole()
   pty.stdout!.on('data', (octets: Buffer) => current.stdin!.write(disturb(octets, 'down')))
   function startConsole(): ChildProcess {
-    const place = ['--config', 'config/gatehouse.yaml', '--state', 'state', '--root', 'root'].map((word) =>
-      word.startsWith('-') ? word : join(folder, word),
+    const where = ['config', 'config/gatehouse.yaml', 'state', 'state', 'root', 'root'].map((word, i) =>
+      i % 2 === 0 ? `--${word}` : join(place, word),
     )
-    const child = start(gatehouse, ['console', ...place])
+    const child = start(gatehouse, ['console', ...where])
     child.stdout!.on('data', (octets: Buffer) => void pty.stdin!.write(disturb(octets, 'up')))
     // After a log-out the next log-in, as systemd sees to on a board.
     child.on('exit', (code) => {
@@ -112,7 +118,7 @@ async function board(disturb: Disturb = (octets) => octets) {
     return child
   }
   return {
-    port: readFileSync(join(folder, 'tty'), 'utf8').trim(),
+    port: readFileSync(join(place, 'tty'), 'utf8').trim(),
     /** As after a reboot, as far as that goes without one. */
     async restart() {
       await end(current)
@@ -132,12 +138,12 @@ async function provision(...args: string[]) {
 }
 
 const usual = () => [join(folder, 'site.yaml'), '--password-file', join(folder, 'password')]
-const configuration = () => readFileSync(join(folder, 'config/gatehouse.yaml'), 'utf8')
+const configuration = (name = 'a') => readFileSync(join(folder, name, 'config/gatehouse.yaml'), 'utf8')
 const possible = spawnSync('script', ['--version']).status === 0
 
 describe.skipIf(!possible)('over a pseudo-terminal (needs script of util-linux)', () => {
   test('a site file, with a report; then a second time, then sealed to the key of the report', {
-    timeout: 90_000,
+    timeout: 180_000,
   }, async () => {
     const { port } = await board()
     const first = await provision('--port', port, ...usual(), '--report', join(folder, 'reports'))
@@ -149,7 +155,7 @@ describe.skipIf(!possible)('over a pseudo-terminal (needs script of util-linux)'
     const report = JSON.parse(readFileSync(/report: (.*)/.exec(first.out)![1]!, 'utf8'))
     expect(report).toMatchObject({
       outcome: 'provisioned',
-      hostKey: hostKeyOf(readFileSync(join(folder, 'config/keys/board.key'), 'utf8')),
+      hostKey: hostKeyOf(readFileSync(join(folder, 'a/config/keys/board.key'), 'utf8')),
     })
 
     expect(await provision('--port', port, ...usual())).toMatchObject({
@@ -174,7 +180,16 @@ describe.skipIf(!possible)('over a pseudo-terminal (needs script of util-linux)'
     expect(configuration()).toBe(text('third', 'second password'))
   })
 
-  test('noise in the middle of the file', { timeout: 60_000 }, async () => {
+  test('two boards at once, one of them with another password', { timeout: 180_000 }, async () => {
+    writeFileSync(join(folder, 'b/config/gatehouse.yaml'), text('before', 'a third password'), { mode: 0o600 })
+    const [one, other] = [await board(), await board(undefined, 'b')]
+    const { status, out } = await provision('--port', one.port, '--port', other.port, ...usual())
+    expect(status).toBe(3)
+    expect(out).toMatch(/: provisioned: .*\n.*: refused: .*\n.*: the board refuses every password of "admin"/)
+    expect([configuration('a'), configuration('b')]).toEqual([newText, text('before', 'a third password')])
+  })
+
+  test('noise in the middle of the file', { timeout: 120_000 }, async () => {
     let noisy = 0
     const { port } = await board((octets, direction) => {
       if (direction !== 'down' || !octets.includes(':3 ') || noisy++ > 2) return octets
@@ -185,7 +200,7 @@ describe.skipIf(!possible)('over a pseudo-terminal (needs script of util-linux)'
     expect(configuration()).toBe(newText)
   })
 
-  test('the console dies while it takes the file, and comes again', { timeout: 90_000 }, async () => {
+  test('the console dies while it takes the file, and comes again', { timeout: 180_000 }, async () => {
     let lines = 0
     const made = board((octets, direction) => {
       if (direction === 'down' && octets.includes(':2 ') && lines++ === 0) void made.then(({ restart }) => restart())
