@@ -231,4 +231,6 @@ export async function indexLibraries(root: string, board: Board): Promise<void> 
   if (board.architecture !== 'amd64') return
   write(root, 'etc/ld.so.conf', 'include /etc/ld.so.conf.d/*.conf')
   await $({ quiet: true })`ldconfig -X -r ${root}`
+  // Holds inode numbers and times of the machine that built it.
+  rmSync(join(root, 'var/cache/ldconfig'), { recursive: true, force: true })
 }
