@@ -334,6 +334,15 @@ describe('refused before the first octet', () => {
     expect(await tryFlash()).toBe(`${device} is not written to: it has ${20 * mega} octets, the image ${imageOctets}`)
   })
 
+  test('interrupted while the image is checked', async () => {
+    const stop = new AbortController()
+    const progress = (_: string, done: number) => {
+      if (done > 4 * mega) stop.abort()
+    }
+    expect(await tryFlash({ around: { signal: stop.signal, progress } })).toBe('interrupted: nothing was written')
+    untouched()
+  })
+
   test('nobody agreed', async () => {
     expect(await tryFlash({ around: { agree: async () => false } })).toBe('nothing was written')
     untouched()

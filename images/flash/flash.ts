@@ -55,7 +55,7 @@ export async function flash(request: FlashRequest, around: Surroundings): Promis
   // The device first: it costs nothing, and a mistake in its name is the dangerous one.
   const target = targetOf(request, around.root)
   refuse(request.to, objections(target, statSync(path).size))
-  const image = await refusing(() =>
+  const image = await refusing(around.signal, () =>
     verifyImage(path, {
       authorities: request.authorities,
       now: around.now(),
@@ -186,10 +186,11 @@ function refuse(path: string, reasons: readonly string[]): void {
   if (reasons.length > 0) throw new FlashRefused(`${path} is not written to: ${reasons.join('; ')}`)
 }
 
-async function refusing<T>(body: () => Promise<T>): Promise<T> {
+async function refusing<T>(signal: AbortSignal, body: () => Promise<T>): Promise<T> {
   try {
     return await body()
   } catch (error) {
+    if (signal.aborted) throw new FlashRefused('interrupted: nothing was written')
     if (error instanceof BadImage) throw new FlashRefused(`nothing was written: ${error.message}`)
     throw error
   }

@@ -38,6 +38,8 @@ export async function flashCommand(args: string[], cache: string): Promise<numbe
   }
   const { board, to, image } = values
   if (board === undefined || to === undefined) throw new UsageError(`--board and --to are needed\n\n${usage}`)
+  if (!values.yes && !process.stdin.isTTY)
+    throw new UsageError('nobody can be asked here whether to overwrite it: --yes agrees')
   const authorities = authoritiesFrom(values.authority ?? [], `${cache}/development-keys/authority.pem`)
   const request = {
     board,
@@ -72,7 +74,6 @@ export async function flashCommand(args: string[], cache: string): Promise<numbe
 }
 
 async function asked(question: string, disk: string, signal: AbortSignal): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new UsageError(`${question}: --yes agrees, where nobody can be asked`)
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return (await lines.question(`${question}. Type ${disk} to go on: `, { signal })).trim() === disk
