@@ -9,6 +9,7 @@ const help: Readonly<Record<string, string>> = {
   security: 'what is allowed: modern, compatible (old phones, XP) or legacy',
   device: 'name of the TUN device',
   engine: 'crypto engine of the userland data plane',
+  engines: 'what bench engines --tune measured',
   workers: 'worker threads; one a core unless said',
   remoteAccess: 'log-ins of clients: key, addresses, limits',
   users: 'who may log in',
