@@ -277,6 +277,7 @@ function contract(name: string, open: () => Promise<Road>): void {
         { do: 'addSession', session: 6, peer: 2, local: gatewayIds, remote: clientIds, sequencing: false },
         { do: 'removeSession', session: 5 },
       ])
+      await road.until(() => gateway.events.length > 0)
       client.path.sendPpp(5, 0xc021, octets(1, 1, 0, 4))
       expect(await heard(road, gateway, 3)).toEqual([
         { on: 'applied', job: 2 },

@@ -137,12 +137,17 @@ Session& Control::needSession(uint32_t session) const {
 void Control::make(const pipeline::AddPeer& command) {
   if (tables_.peer(command.peer) != nullptr)
     throw Refused{"peer-exists", "peer " + number(command.peer) + " exists already"};
-  if ((command.peer & markMask) != 0)
-    throw Refused{"bad-peer", "peers are numbered up to 16777215, not " + number(command.peer)};
   bury();
-  tables_.peers[command.peer] = std::make_unique<Peer>(command.peer);
-  undo([this, id = command.peer] {
+  auto made = std::make_unique<Peer>(command.peer);
+  const uint32_t mark = made->mark();
+  if (const Peer* other = tables_.marked(mark); other != nullptr)
+    throw Refused{"kernel",
+                  "peers " + number(command.peer) + " and " + number(other->id) + " would have the same mark"};
+  tables_.marks[mark] = made.get();
+  tables_.peers[command.peer] = std::move(made);
+  undo([this, id = command.peer, mark] {
     destroy(*tables_.peers.at(id));
+    tables_.marks.erase(mark);
     tables_.peers.erase(id);
   });
 }
@@ -153,11 +158,13 @@ void Control::make(const pipeline::RemovePeer& command) {
   for (const auto& session : peer.sessions) tables_.sessions.erase(session->id);
   const auto gone = std::make_shared<std::unique_ptr<Peer>>(std::move(tables_.peers.at(command.peer)));
   tables_.peers.erase(command.peer);
+  tables_.marks.erase((*gone)->mark());
   graves_.emplace_back([this, gone] { destroy(**gone); });
   undo([this, gone] {
     Peer& back = **gone;
     for (const auto& pair : back.pairs) tables_.pairs[pair->inbound.spi] = pair.get();
     for (const auto& session : back.sessions) tables_.sessions[session->id] = session.get();
+    tables_.marks[back.mark()] = &back;
     tables_.peers[back.id] = std::move(*gone);
   });
 }

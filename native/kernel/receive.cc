@@ -48,8 +48,7 @@ void KernelPlane::Thread::readNews() {
           const Path path{pair->path.local, mapping->remote};
           if (events_.moved(pair->peer.id, pair->inbound.spi, path)) pair->movedTo = mapping->remote;
         } else if (const auto expired = os::xfrm::readExpired(message)) {
-          const Peer* peer =
-              (expired->reqid & markMask) == markOfOurs ? tables.peer(expired->reqid & ~markMask) : nullptr;
+          const Peer* peer = tables.marked(expired->reqid);
           if (peer == nullptr) return;
           for (const auto& pair : peer->pairs) {
             if (pair->outbound.spi == expired->spi && !pair->lowTold)
@@ -85,8 +84,7 @@ void KernelPlane::Thread::readControl(const os::Socket& socket) {
   if (count != 0) readNews();
   for (unsigned i = 0; i < count; i++) {
     const os::Datagram& datagram = batch_[i];
-    Peer* peer =
-        (datagram.mark & markMask) == markOfOurs ? control_->tables().peer(datagram.mark & ~markMask) : nullptr;
+    Peer* peer = control_->tables().marked(datagram.mark);
     if (peer == nullptr || datagram.length < 2) {
       counters_.add(Counter::dropNotL2tp);
       continue;

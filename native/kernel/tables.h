@@ -22,7 +22,7 @@ using pipeline::Address;
 using pipeline::Endpoint;
 using pipeline::Path;
 
-/// Marks of ours: the upper octet tells them from others', the rest is the peer's number.
+/// Marks of ours: the upper octet tells them from others', the rest are the last bits of the peer's number.
 constexpr uint32_t markOfOurs = 0x67000000;
 constexpr uint32_t markMask = 0xFF000000;
 
@@ -108,7 +108,7 @@ struct Session {
 struct Peer {
   explicit Peer(uint32_t i) : id(i) {}
   const uint32_t id;
-  [[nodiscard]] uint32_t mark() const { return markOfOurs | id; }
+  [[nodiscard]] uint32_t mark() const { return markOfOurs | (id & ~markMask); }
   std::vector<std::unique_ptr<Pair>> pairs;
   /// By the tunnel id that the peer writes.
   std::map<uint16_t, std::unique_ptr<Tunnel>> tunnels;
@@ -135,12 +135,14 @@ struct Peer {
 
 struct Tables {
   std::unordered_map<uint32_t, std::unique_ptr<Peer>> peers;
+  std::unordered_map<uint32_t, Peer*> marks;
   std::unordered_map<uint32_t, Pair*> pairs;
   std::unordered_map<uint32_t, Session*> sessions;
   std::unordered_map<uint16_t, std::pair<Peer*, Tunnel*>> numbers;
   std::unordered_map<int, Session*> interfaces;
 
   [[nodiscard]] Peer* peer(uint32_t id) const { return find(peers, id); }
+  [[nodiscard]] Peer* marked(uint32_t mark) const { return find(marks, mark); }
   [[nodiscard]] Pair* pair(uint32_t spi) const { return find(pairs, spi); }
   [[nodiscard]] Session* session(uint32_t id) const { return find(sessions, id); }
   [[nodiscard]] Session* interface(int index) const { return find(interfaces, index); }

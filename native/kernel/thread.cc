@@ -1,6 +1,7 @@
 #include "kernel/thread.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@ constexpr size_t nonEspMarker = 4;
 constexpr int eventsAtOnce = 64;
 constexpr size_t frameRoom = 65536 + 64;
 constexpr uint16_t l2tpPort = 1701;
+constexpr uint32_t descriptorMask = 0xFFFFFF;
 
 std::vector<os::SocketOptions> everyAddress(const KernelOptions& options, uint16_t port) {
   std::vector<os::SocketOptions> all;
@@ -55,6 +57,8 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
       bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       frame_(frameRoom) {
   if (!poll_.open() || !bell_.open()) throw os::OpenError(errno, "epoll", "cannot open");
+  if (options_.offload != "off" && options_.offload != "auto" && if_nametoindex(options_.offload.c_str()) == 0)
+    throw os::OpenError(ENODEV, "device " + options_.offload, "cannot offload to");
   raiseLimit();
   // Without the socket to which the table sends data, nothing of the rest is of use.
   if (!keeper_.has("data-0")) options_.resume = false;
@@ -165,8 +169,9 @@ void KernelPlane::Thread::openControlPort(uint16_t port) {
 void KernelPlane::Thread::watch(int descriptor, Source source, uint32_t id) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.u64 = static_cast<uint64_t>(source) << 56 | static_cast<uint64_t>(id & 0xFFFFFF) << 32 |
-                   static_cast<uint32_t>(descriptor);
+  // 8 bits, 32 and 24: no process has more descriptors.
+  event.data.u64 = static_cast<uint64_t>(source) << 56 | static_cast<uint64_t>(id) << 24 |
+                   (static_cast<uint32_t>(descriptor) & descriptorMask);
   ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, descriptor, &event);
 }
 
@@ -209,9 +214,9 @@ void KernelPlane::Thread::run() {
     for (int i = 0; i < count && !stopping_.load(std::memory_order_acquire); i++) {
       const uint64_t data = ready[static_cast<size_t>(i)].data.u64;
       const auto source = static_cast<Source>(data >> 56);
-      const auto id = static_cast<uint32_t>(data >> 32) & 0xFFFFFF;
+      const auto id = static_cast<uint32_t>(data >> 24);
       if (source == Source::tunnel) {
-        readTunnel(static_cast<int>(data & 0xFFFFFFFF), static_cast<uint16_t>(id));
+        readTunnel(static_cast<int>(data & descriptorMask), static_cast<uint16_t>(id));
       } else {
         dispatch(source, id);
       }
