@@ -75,8 +75,8 @@ export type Result = {
 /** Milliseconds: between two looks at the self-test; what is left of the confirmation's time when it counts as failed. */
 const lookMs = 2_000
 const spareMs = 20_000
-/** A self-test has failed when it says so for so long: a gateway that has just been started may not be up. */
-const failingMs = 20_000
+/** A self-test has failed when it says so for so long: a gateway that was just started may not be up, a WAN may wait for its DHCP server. */
+const failingMs = 60_000
 const commitMs = 150_000
 const leaveMs = 2_000
 
