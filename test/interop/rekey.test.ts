@@ -47,7 +47,9 @@ interop('time passes', () => {
     expect(await renewing.up()).toBe(true)
     expect(await renewing.ping(addresses.inside)).toBe(3)
     expect(await gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
-    expect(Math.min(renewed.mbitUp, renewed.mbitDown, plain.mbitUp, plain.mbitDown)).toBeGreaterThan(mbit * 0.9)
+    // What a busy machine can't carry, the client that renews nothing can't either.
+    const least = Math.min(mbit, plain.mbitUp, plain.mbitDown) * 0.9
+    expect(Math.min(renewed.mbitUp, renewed.mbitDown), JSON.stringify({ renewed, plain })).toBeGreaterThan(least)
     // About twenty renewals: a packet lost at each would show. A few may be lost by a busy machine, to either client.
     // A busy machine costs a few segments on either side; twenty renewals that lost ten milliseconds each would cost hundreds.
     expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThan(plain.again + 100)
