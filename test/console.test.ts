@@ -48,7 +48,7 @@ afterEach(async () => {
   // A guard goes on its own, and ends by itself when there is nothing to guard.
   rmSync(join(folder, 'history', 'pending.json'), { force: true })
   await new Promise((wait) => setTimeout(wait, existsSync(join(folder, 'history')) ? 1500 : 0))
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 })
 })
 
 function start(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -195,6 +195,7 @@ describe.skipIf(!hasSocat)('the console on a serial line (socat)', () => {
     writeFileSync(pending, JSON.stringify({ ...record, deadline }))
     await expect.poll(() => readFileSync(config, 'utf8'), { timeout: 15_000, interval: 100 }).toContain('hostname: gw1')
     expect(now()).toBeGreaterThanOrEqual(deadline)
+    await expect.poll(() => existsSync(join(folder, 'history', 'rolling-back.json')), { timeout: 20_000 }).toBe(false)
   })
 
   test('on a machine that is no board it wants to know which configuration', () => {

@@ -46,7 +46,7 @@ describe('commit', () => {
     device.reloadFault = 'port 500 is taken'
     await expect(put(refused)).rejects.toThrow('port 500 is taken; the earlier configuration is in use again')
     expect(file()).toBe(leastConfiguration)
-    expect(device.ran).toEqual(['system apply', 'reload', 'reload'])
+    expect(device.ran).toEqual(['system apply', 'reload', 'system apply', 'reload'])
     expect(archive.claimed()).toBeUndefined()
     expect(archive.revisions().map(({ comment }) => comment)).toEqual(['as it was found'])
   })

@@ -64,6 +64,11 @@ export function linuxDevice(place: Place): Device {
     status: () => asked((control) => control.status()),
     disconnect: (target) => asked((control) => control.disconnect(target)),
     async reload() {
+      if (!existsSync(config)) {
+        if (hasSystemd()) await must(run('systemctl', ['stop', unit], { timeoutMs: startMs }), `systemctl stop ${unit}`)
+        else await asked((control) => control.stop()).catch(() => undefined)
+        return 'the gateway is stopped'
+      }
       try {
         return await asked(async (control) => {
           let facts: Readonly<Record<string, unknown>> = {}
@@ -85,7 +90,9 @@ export function linuxDevice(place: Place): Device {
       // A machine that is no board keeps its own network, whatever a configuration says.
       if (resolve(root) === '/' && !existsSync(boardFile)) return
       await must(
-        gatehouse(['system', 'apply', '--config', config, '--root', root], { timeoutMs: applyMs }),
+        gatehouse(['system', 'apply', ...(existsSync(config) ? ['--config', config] : ['--closed']), '--root', root], {
+          timeoutMs: applyMs,
+        }),
         'system apply',
       )
     },

@@ -23,12 +23,14 @@ export async function rollBack(device: Device, archive: Archive, why: string): P
   const record = archive.claim()
   if (!record) return undefined
   restore(device, archive, record, why)
-  let said =
-    record.previous === null ? 'there is no configuration, as before' : 'the earlier configuration is in use again'
+  const none = record.previous === null
+  let said = none ? 'there is no configuration, as before' : 'the earlier configuration is in use again'
   try {
-    if (record.previous !== null) await take(device, hasSystem(record.previous))
+    // Always both: what is gone back from may have set up what the earlier one doesn't speak of.
+    await take(device, true)
   } catch (error) {
-    said = `the earlier configuration is back in its file, but: ${(error as Error).message}`
+    const back = none ? said : 'the earlier configuration is back in its file'
+    said = `${back}, but: ${(error as Error).message}`
   }
   archive.release()
   device.log(`commit rolled back (${why}): ${said}`)
