@@ -64,6 +64,8 @@ describe('commit', () => {
     device.reloadFault = 'no'
     await expect(put(refused)).rejects.toThrow('no; there is no configuration, as before')
     expect(file()).toBeUndefined()
+    // Closed again, and the gateway with what is gone is stopped.
+    expect(device.ran).toEqual(['system apply', 'reload', 'system apply', 'reload'])
   })
 
   test('fifty revisions are kept', async () => {

@@ -43,8 +43,10 @@ export type Device = {
   /** Asks the gateway. Throws where none runs. */
   status(): Promise<Status>
   disconnect(target: string): Promise<number>
-  /** Has the gateway take the file into use: told to read it again, started where none runs, stopped where there is no
-   * file. A sentence says which. Throws where it refuses. */
+  /**
+   * Has the gateway take the file into use: told to read it again, started where none runs, stopped where there is no file. A sentence says which.
+   * Throws where it refuses.
+   */
   reload(): Promise<string>
   /** `gatehouse system apply`; without a configuration the machine is closed. Throws with what it said where it fails. */
   applySystem(): Promise<void>
