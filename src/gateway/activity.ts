@@ -4,7 +4,7 @@ import type { Activity as Counted, SessionCounters } from '../platform/fast-path
 import type { Instant } from '../wire/machine.ts'
 
 export type Moved = {
-  /** For IKE: octets are those of both directions since the pair was added; `at` where something came in. */
+  /** For IKE: octets are those of both directions since the last look; `at` where something came in. */
   readonly pairs: readonly {
     readonly peer: PeerId
     readonly inboundSpi: number
@@ -25,17 +25,19 @@ export type Moved = {
 type Before = { readonly packetsIn: number; readonly packetsOut: number; readonly wrongSource: number }
 
 export class Activity {
-  /** Packets in of each pair, by inbound SPI. */
-  readonly #pairs = new Map<number, number>()
+  /** Packets in, and octets of both directions, of each pair by inbound SPI. */
+  readonly #pairs = new Map<number, { readonly packetsIn: number; readonly octets: number }>()
   readonly #sessions = new Map<number, Before>()
 
   since({ pairs, sessions }: Counted, now: Instant): Moved {
     const peers = new Set<PeerId>()
     const moved = pairs.map(({ peer, inboundSpi, packetsIn, octetsIn, octetsOut }) => {
-      const heard = packetsIn > (this.#pairs.get(inboundSpi) ?? 0)
-      this.#pairs.set(inboundSpi, packetsIn)
+      const before = this.#pairs.get(inboundSpi) ?? { packetsIn: 0, octets: 0 }
+      const octets = octetsIn + octetsOut
+      this.#pairs.set(inboundSpi, { packetsIn, octets })
+      const heard = packetsIn > before.packetsIn
       if (heard) peers.add(peer)
-      return { peer, inboundSpi, at: heard ? now : undefined, octets: octetsIn + octetsOut }
+      return { peer, inboundSpi, at: heard ? now : undefined, octets: octets - before.octets }
     })
     return { pairs: moved, peers: [...peers], sessions: sessions.map((counters) => this.#session(counters)) }
   }

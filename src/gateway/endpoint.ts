@@ -168,6 +168,8 @@ export class Endpoint {
     const held = this.#held ?? []
     this.#held = undefined
     this.#take(held)
+    // What was counted before is counted.
+    this.#activity.since(this.#fastPath.activity(), this.#platform.clock.now())
     this.#poll()
     this.#gate?.flush()
   }
