@@ -102,6 +102,8 @@ std::vector<KernelAlgorithm> builtOnOthers(const std::vector<KernelAlgorithm>& a
   if (chosen == nullptr) return found;
   for (const KernelAlgorithm& one : all) {
     if (!one.instance || one.name == algorithm || one.name.find(algorithm) == std::string::npos) continue;
+    // `__cbc(aes)`: the inside of a driver of the processor's instructions, not built on our algorithm.
+    if (one.internal || one.name.find("__") != std::string::npos) continue;
     if (one.driver.find(chosen->driver) == std::string::npos) found.push_back(one);
   }
   // What is built on another construction keeps that one in use.

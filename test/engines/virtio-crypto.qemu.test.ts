@@ -90,7 +90,7 @@ ip xfrm state flush; ip -n b xfrm state flush
 up; aes; sas; esp chosen
 ip xfrm state flush; ip -n b xfrm state flush
 down; aes; sas; esp after`
-    const output = must(await runInQemu(kernel, script, { devices: virtioCrypto, seconds: 300 }))
+    const output = must(await runInQemu(kernel, script, { devices: virtioCrypto, seconds: 600 }))
     expect(output).toContain('before: 0 interrupts, 2 SAs with 5 packets')
     expect(output).toContain('priority 5000')
     expect(output).toContain('chosen: 20 interrupts, 2 SAs with 5 packets')
@@ -108,7 +108,7 @@ chmod 600 /tmp/gatehouse.yaml
 /run/checkout/gatehouse bench engines --tune --quick --explain --config /tmp/gatehouse.yaml || exit 1
 cat /tmp/gatehouse.yaml
 up; sas; esp tuned; down`
-    const output = must(await runInQemu(kernel, script, { devices: virtioCrypto, seconds: 390 }))
+    const output = must(await runInQemu(kernel, script, { devices: virtioCrypto, seconds: 900 }))
     const winner = /^kernel cbc\(aes\): (\S+)\. /m.exec(output)?.[1]
     expect(winner).toBeDefined()
     expect(output).toMatch(/^af-alg:virtio_crypto_aes_cbc +aes128-sha1 +imix/m)
@@ -126,7 +126,7 @@ cp /run/checkout/native/build-core/test/gatehouse-test /tmp && cd /tmp
 before=$(interrupts)
 for part in vectors engines: AF_ALG; do ./gatehouse-test "$part" || exit 1; done
 echo "vectors: $(($(interrupts) - before)) interrupts"`,
-        { devices: virtioCrypto, seconds: 300 },
+        { devices: virtioCrypto, seconds: 600 },
       ),
     )
     expect(output).toMatch(/^engine {2}af-alg:.*virtio_crypto_aes_cbc/m)

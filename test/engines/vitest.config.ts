@@ -13,7 +13,7 @@ export default defineConfig({
     fileParallelism: false,
     // Whole machines emulated on a noisy one: what fails is tried once more, and told.
     retry: 1,
-    testTimeout: 400_000,
+    testTimeout: 930_000,
     hookTimeout: 600_000,
     reporters: ['verbose'],
   },

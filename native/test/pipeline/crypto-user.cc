@@ -90,6 +90,7 @@ TEST("crypto user: what is built on another driver than the chosen one, the oute
       algorithm("authenc(hmac(sha1),cbc(aes))", "authenc(hmac(sha1-generic),cbc-aes-aesni)", 4000),
       algorithm("echainiv(authenc(hmac(sha1),cbc(aes)))", "echainiv(authenc(hmac(sha1-generic),cbc-aes-aesni))", 4000),
       algorithm("authenc(hmac(md5),cbc(aes))", "authenc(hmac(md5-generic),virtio_crypto_aes_cbc)", 4000),
+      algorithm("__cbc(aes)", "cryptd(__cbc-aes-aesni)", 450),
       algorithm("authenc(hmac(sha1),cbc(des))", "authenc(hmac(sha1-generic),cbc(des-generic))", 4000)};
   std::string drivers;
   for (const auto& one : os::builtOnOthers(all, "cbc(aes)")) drivers += one.driver + "\n";
