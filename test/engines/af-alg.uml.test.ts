@@ -78,7 +78,8 @@ here('a gateway', () => {
 mkdir -p /dev/net; [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 driver='cryptd(cbc(des3_ede-generic))'
 cat >/tmp/gatehouse.yaml <<X
-${least}engine: af-alg:$driver
+${least}dataplane: userland
+engine: af-alg:$driver
 engines: { kernel: [{ driver: cbc(des3_ede-generic), priority: 7000 }] }
 X
 chmod 600 /tmp/gatehouse.yaml
