@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Client } from './lab/client.ts'
 import type { Gateway } from './lab/gateway.ts'
+import { dataplane } from './lab/gateway-host.ts'
 import { type Lab, openLab } from './lab/lab.ts'
 import { addresses } from './lab/network.ts'
 import { until } from './lab/run.ts'
@@ -47,9 +48,11 @@ interop('time passes', () => {
     expect(await renewing.up()).toBe(true)
     expect(await renewing.ping(addresses.inside)).toBe(3)
     expect(await gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
-    // What a busy machine can't carry, the client that renews nothing can't either.
+    const rates = JSON.stringify({ renewed, plain })
+    if (dataplane === 'userland') expect(Math.min(plain.mbitUp, plain.mbitDown), rates).toBeGreaterThan(mbit * 0.9)
+    // Where the gateway is a guest too, a busy machine carries less, also for the client that renews nothing.
     const least = Math.min(mbit, plain.mbitUp, plain.mbitDown) * 0.9
-    expect(Math.min(renewed.mbitUp, renewed.mbitDown), JSON.stringify({ renewed, plain })).toBeGreaterThan(least)
+    expect(Math.min(renewed.mbitUp, renewed.mbitDown), rates).toBeGreaterThan(least)
     // About twenty renewals: a packet lost at each would show. A few may be lost by a busy machine, to either client.
     // A busy machine costs a few segments on either side; twenty renewals that lost ten milliseconds each would cost hundreds.
     expect(renewed.again, `segments sent again without renewing: ${plain.again}`).toBeLessThan(plain.again + 100)
