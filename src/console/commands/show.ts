@@ -1,10 +1,11 @@
 // `show`: what is up, what is configured, what the board is.
 import { withoutSecrets } from '../../config/document.ts'
-import type { IkeSaRow, SessionRow, Status, TunnelRow } from '../../control/protocol.ts'
+import type { Status } from '../../control/protocol.ts'
 import { interfaceName, number, text } from '../argument-types.ts'
 import { selfTest, showSelfTest } from '../self-test.ts'
 import { argument, type Command, CommandFailed, pageOf, type Shell, show as stream, textOf, word } from '../shell.ts'
-import { type Column, facts, octets, table } from '../table.ts'
+import { saTable, sessionTable, tunnelTable } from '../status-tables.ts'
+import { facts, table } from '../table.ts'
 
 export const show: Command = word('show', 'Show what is up, configured and built in', {
   next: [
@@ -83,49 +84,16 @@ export function statusText({
   ])
 }
 
-const sessionColumns: readonly Column<SessionRow>[] = [
-  ['USER', (row) => row.user],
-  ['ADDRESS', (row) => row.address],
-  ['PEER', (row) => `${row.peer}${row.natted ? ' (NAT)' : ''}`],
-  ['CLIENT', (row) => row.client],
-  ['IKE', (row) => row.ike],
-  ['ESP', (row) => `${row.esp}${row.weak ? ' (weak)' : ''}`],
-  ['SINCE', (row) => row.since],
-  ['IN', (row) => octets(row.bytesIn)],
-  ['OUT', (row) => octets(row.bytesOut)],
-]
-
-const saColumns: readonly Column<IkeSaRow>[] = [
-  ['ISAKMP SA', (row) => String(row.id)],
-  ['PEER', (row) => row.peer],
-  ['STATE', (row) => row.state],
-  ['PROPOSAL', (row) => `${row.proposal ?? ''}${row.weak ? ' (weak)' : ''}`],
-  ['EXPIRES', (row) => row.expires ?? ''],
-  ['ESP', (row) => row.esp.map((pair) => `${pair.inboundSpi}/${pair.outboundSpi} ${pair.state}`).join(', ')],
-]
-
-const tunnelColumns: readonly Column<TunnelRow>[] = [
-  ['TUNNEL', (row) => `${row.localTunnel}/${row.remoteTunnel}`],
-  ['PEER', (row) => row.peer],
-  ['HOST NAME', (row) => row.hostName],
-  ['STATE', (row) => row.state],
-  ['SINCE', (row) => row.since],
-  ['SESSIONS', (row) => row.sessions.join(' ')],
-]
-
 export async function sessions({ device }: Shell): Promise<string> {
-  const { sessions } = await device.status()
-  return sessions.length === 0 ? 'no sessions' : table(sessionColumns, sessions)
+  return sessionTable((await device.status()).sessions)
 }
 
 export async function ike({ device }: Shell): Promise<string> {
-  const { ikeSas } = await device.status()
-  return ikeSas.length === 0 ? 'no ISAKMP SAs' : table(saColumns, ikeSas)
+  return saTable((await device.status()).ikeSas)
 }
 
 export async function tunnels({ device }: Shell): Promise<string> {
-  const rows = (await device.status()).tunnels
-  return rows.length === 0 ? 'no tunnels' : table(tunnelColumns, rows)
+  return tunnelTable((await device.status()).tunnels)
 }
 
 export async function counters({ device }: Shell): Promise<string> {
