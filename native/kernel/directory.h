@@ -49,7 +49,6 @@ class Directory {
   os::Netlink route_;
   os::Netlink nft_;
   std::unordered_map<std::string, uint64_t> before_;
-  uint64_t wrongTold_ = 0;
   std::unordered_map<std::string, std::pair<uint64_t, uint64_t>> wrong_;
 };
 
