@@ -157,6 +157,15 @@ describe.skipIf(!privileged)('the daemon (root and network namespaces)', () => {
     expect(run('status', '--state', state).status).toBe(3)
   })
 
+  test('a second SIGTERM, and a SIGINT, while it says goodbye: it ends as after one', async () => {
+    const gateway = up(unshared)
+    await gateway.says('out', /^ready/)
+    gateway.child.kill('SIGTERM')
+    await gateway.says('err', /gateway\.stopping/)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) gateway.child.kill(signal)
+    expect(await gateway.exit).toBe(0)
+  })
+
   test('--log json writes JSON lines', async () => {
     const gateway = up(unshared, ['--log', 'json'])
     await gateway.says('out', /^ready/)

@@ -68,7 +68,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   store.lock()
   // Signals count from here on: one that comes during the start ends the gateway as soon as it is up.
   const end = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.resolve())
+  // A second one changes nothing: npm passes on what the terminal has sent to everybody already, and a goodbye that is cut off leaves traces.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end.resolve())
   let gateway: Gateway | undefined
   let machine: LinuxPlatform | undefined
   let watching: ReturnType<typeof startWatcher> | undefined

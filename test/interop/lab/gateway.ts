@@ -133,11 +133,11 @@ export class Gateway {
     return (await this.host.status(this.#state)) as Status
   }
 
-  /** The session of the user, once it is there. */
+  /** The session of the user, once it is there; a gateway that is being started anew is asked again. */
   session(user: string, timeoutMs = 5_000): Promise<StatusSession> {
     return until(
       `a session of ${user} in the status`,
-      async () => (await this.status()).sessions.find((session) => session.user === user),
+      async () => (await this.status().catch(() => undefined))?.sessions.find((session) => session.user === user),
       { timeoutMs, everyMs: 200 },
     )
   }
