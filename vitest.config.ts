@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'images/**/*.test.ts'],
     exclude: ['test/interop/**', 'test/engines/**', 'test/image/**', 'test/system/**', 'node_modules/**'],
+    // Programs are started and waited for beside suites of other people: what fails is tried once more, and named (test/second-tries.ts).
+    retry: 1,
     testTimeout: 30_000,
     pool: 'forks',
   },

@@ -100,7 +100,15 @@ async function build() {
 
 async function runSuite({ name, counts, command, reporter = 'default', env = {} }) {
   const report = join(scratch, `${name}.json`)
-  const extra = counts === 'vitest' ? [`--reporter=${reporter}`, '--reporter=json', `--outputFile.json=${report}`] : []
+  const extra =
+    counts === 'vitest'
+      ? [
+          `--reporter=${reporter}`,
+          `--reporter=${root}/test/second-tries.ts`,
+          '--reporter=json',
+          `--outputFile.json=${report}`,
+        ]
+      : []
   const from = Date.now()
   say(`${name}: ${command.concat(extra).slice(1, 3).join(' ').replaceAll(`${root}/`, '')} …`)
   const { code, lastCounts } = await execute([...command, ...extra], env)

@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],
     globalSetup: ['test/system/setup.ts'],
+    // As in the other suites of whole programs: tried once more, and named.
+    retry: 1,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false,
