@@ -1,9 +1,10 @@
-// Our own part of the root file system: the sources as they run (Node strips the types), the npm packages that they import, the native module for
+// Our own part of the root file system: the sources without their types, the npm packages that they import, the native module for
 // the board's processor and the pinned Node, all below /opt/gatehouse.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { $ } from 'zx'
 import type { Architecture } from '../board/common/board.ts'
+import { layJavaScript } from './javascript.ts'
 import { Apt, unpack } from './packages.ts'
 
 /** Dependencies of package.json that no command on the device imports: they build the module and the image, and talk to boards from a laptop. */
@@ -35,9 +36,9 @@ export async function layProgram(
 ): Promise<readonly NpmPackage[]> {
   const opt = join(root, 'opt/gatehouse')
   mkdirSync(opt, { recursive: true })
-  const tests = /\.(test|fixture)\.ts$|\/__snapshots__$|\.test\.ts\.snap$/
+  const tests = /\.(test|fixture)\.ts$|\.test\.ts\.snap$/
   for (const folder of ['src', 'board'])
-    cpSync(join(checkout, folder), join(opt, folder), { recursive: true, filter: (path) => !tests.test(path) })
+    layJavaScript(join(checkout, folder), join(opt, folder), (path) => !tests.test(path))
   for (const file of ['package.json', 'LICENSE']) cpSync(join(checkout, file), join(opt, file))
 
   const lock = lockOf(checkout)
@@ -60,7 +61,7 @@ export async function layProgram(
 /** The command on the device: one exec. The checkout's wrapper tries several Nodes, and each try costs a board a second. */
 function layWrapper(root: string, node: string): void {
   const opt = '/opt/gatehouse'
-  const text = `#!/bin/sh\nexec ${opt}/node_modules/${node}/bin/node --disable-warning=ExperimentalWarning ${opt}/src/main.ts "$@"\n`
+  const text = `#!/bin/sh\nexec ${opt}/node_modules/${node}/bin/node --disable-warning=ExperimentalWarning ${opt}/src/main.js "$@"\n`
   mkdirSync(join(root, 'usr/bin'), { recursive: true })
   for (const path of ['opt/gatehouse/gatehouse', 'usr/bin/gatehouse'])
     writeFileSync(join(root, path), text, { mode: 0o755 })

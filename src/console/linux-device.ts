@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { networkInterfaces, release } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { ControlError, openControl } from '../control/client.ts'
@@ -20,7 +20,8 @@ export type Place = {
   readonly root: string
 }
 
-const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** On a device it is `main.js`: the image has no types. */
+const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 /** Written by the image: the board's name. */
 const boardFile = '/etc/gatehouse/board'
 const unit = 'gatehouse.service'
