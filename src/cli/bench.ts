@@ -1,32 +1,25 @@
-// `gatehouse bench`: what this machine does. `engines`: ESP in memory, through the SA, against the engine alone. `throughput`: TCP through a whole
-// gateway and client in two network namespaces, against the bare wire between them. `engines --tune` writes the best into the configuration. As a table, or
-// with --json as
-// `{ machine, results: [{ what, esp, direction, gbps, limit, ratio, spread }] }`.
-import { cpus, release, totalmem } from 'node:os'
+// `gatehouse bench`: what this machine does. Each kind measures its figures beside the limit that they have, in the same run. As a table, as
+// `{ machine, results: [{ what, esp, direction, gbps | perSecond, limit, ratio, spread }] }` with --json, as one page with plots with --html FILE;
+// --compare OLD.json says what got slower. `engines --tune` writes the best engines into the configuration.
+import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { command, parse, UsageError } from './arguments.ts'
-import { benchEngines } from './bench-engines.ts'
-import { benchThroughput } from './bench-throughput.ts'
+import { compare, renderComparison } from './bench/compare.ts'
+import { describeMachine } from './bench/machine.ts'
+import { renderPage } from './bench/page.ts'
+import { showProgress } from './bench/progress.ts'
+import type { Bench } from './bench/result.ts'
+import { type Run, readRun } from './bench/run.ts'
+import { renderTable } from './bench/table.ts'
 
-/** One figure with what it is measured against, taken in the same run. */
-export type Result = {
-  /** `ESP in memory, ipsec-mb, 1400 octets`, `TCP, one client`. */
-  readonly what: string
-  readonly esp: string
-  /** `seal`, `open`, `up` (client to gateway), `down`. */
-  readonly direction: string
-  readonly gbps: number
-  readonly limit: number
-  /** gbps / limit. */
-  readonly ratio: number
-  /** Half the distance from the slowest to the fastest repeat, as a share of the median. */
-  readonly spread: number
+/** Each is loaded when it is asked for; `all` runs those that need no peer of somebody else's. */
+const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: () => Promise<Bench> }>> = {
+  engines: { inAll: true, load: async () => (await import('./bench/engines.ts')).benchEngines },
+  throughput: { inAll: true, load: async () => (await import('./bench/throughput.ts')).benchThroughput },
 }
 
-/** Tells how far a run is: done, of how many, what comes now. */
-export type Progress = (done: number, all: number, what: string) => void
-
-const kinds = { engines: benchEngines, throughput: benchThroughput }
+/** Exit code of --compare when something got slower. */
+const slower = 4
 
 export function run(args: readonly string[]): Promise<number> {
   return command('bench', async () => {
@@ -35,59 +28,56 @@ export function run(args: readonly string[]): Promise<number> {
       allowPositionals: true,
       options: {
         json: { type: 'boolean' },
+        html: { type: 'string' },
+        compare: { type: 'string' },
+        from: { type: 'string' },
         quick: { type: 'boolean' },
         tune: { type: 'boolean' },
         explain: { type: 'boolean' },
         config: { type: 'string' },
       },
     })
-    const [name = 'engines', ...more] = positionals
-    if (!Object.hasOwn(kinds, name) || more.length > 0) {
-      throw new UsageError(`bench ${positionals.join(' ')}: bench engines or bench throughput is right`)
-    }
-    const machine = {
-      cpu: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
-      memory: totalmem(),
-      kernel: release(),
-      node: process.version,
-    }
-    const { quick = false, explain = false, json = false, config } = values
+    const { quick = false, explain = false, json = false, config, html, from } = values
     if (values.tune) {
-      if (name !== 'engines') throw new UsageError('--tune goes with bench engines')
-      const { tune } = await import('./bench-tune.ts')
-      return tune({ config, quick, explain, json }, progress, machine)
+      if (positionals.join(' ') !== 'engines') throw new UsageError('--tune goes with bench engines')
+      const { tune } = await import('./bench/tune.ts')
+      const { progress, end } = showProgress()
+      return tune({ config, quick, explain, json }, progress, end, describeMachine())
     }
     if (explain || config !== undefined) throw new UsageError('--explain and --config go with --tune')
-    const results = await kinds[name as keyof typeof kinds](quick, progress)
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-    process.stdout.write(json ? `${JSON.stringify({ machine, results }, null, 2)}\n` : render(machine, results))
-    return 0
+    // Read before minutes are spent on measuring.
+    const before = values.compare === undefined ? undefined : readRun(values.compare)
+    const measured = from === undefined ? await measure(chosen(positionals), quick) : readRun(from)
+    if (html !== undefined) writeFileSync(html, renderPage(measured))
+    process.stdout.write(json ? `${JSON.stringify(measured, null, 2)}\n` : renderTable(measured))
+    if (!before) return 0
+    const comparison = compare(before, measured)
+    // With --json stdout is for machines.
+    const to = json ? process.stderr : process.stdout
+    to.write(`\n${renderComparison(comparison, values.compare!)}`)
+    return comparison.differences.some(({ verdict }) => verdict === 'slower') ? slower : 0
   })
 }
 
-/** What was said last where lines can't be written over. */
-let said = ''
-
-const progress: Progress = (done, all, what) => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${Math.round((100 * done) / all)} %  ${what}`)
-  else if (what !== said) process.stderr.write(`measuring, ${done} of ${all} done: ${what}\n`)
-  said = what
+function chosen(positionals: readonly string[]): readonly string[] {
+  const words = positionals.length === 0 ? ['engines'] : [positionals.join(' ')]
+  if (words[0] === 'all') return Object.keys(kinds).filter((name) => kinds[name]!.inAll)
+  if (Object.hasOwn(kinds, words[0]!)) return words
+  const names = [...Object.keys(kinds), 'all'].map((name) => `bench ${name}`)
+  throw new UsageError(`bench ${words[0]}: there are ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`)
 }
 
-function render(machine: { cpu: string; cores: number; kernel: string }, results: readonly Result[]): string {
-  const rows = results.map(({ what, esp, direction, gbps, limit, ratio, spread }) =>
-    [what.padEnd(38), esp.padEnd(16), direction.padEnd(5), gbps.toFixed(3).padStart(9), limit.toFixed(3).padStart(9)]
-      .concat(`${(100 * ratio).toFixed(0)} %`.padStart(7), `±${(100 * spread).toFixed(0)} %`.padStart(7))
-      .join('  '),
-  )
-  const head = [
-    'WHAT'.padEnd(38),
-    'ESP'.padEnd(16),
-    'DIR'.padEnd(5),
-    'Gbit/s'.padStart(9),
-    'limit'.padStart(9),
-    'ratio'.padStart(7),
-  ]
-  return `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}\n\n${[head.concat('spread'.padStart(7)).join('  '), ...rows].join('\n')}\n`
+async function measure(names: readonly string[], quick: boolean): Promise<Run> {
+  const machine = describeMachine()
+  const results = []
+  for (const name of names) {
+    const bench = await kinds[name]!.load()
+    const { progress, end } = showProgress()
+    try {
+      results.push(...(await bench(quick, progress)))
+    } finally {
+      end()
+    }
+  }
+  return { machine, results }
 }

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { typable } from '../control/typable.ts'
-import type { Progress, Result } from './bench.ts'
-import { runHere, ScratchNamespace } from './scratch-namespace.ts'
+import { typable } from '../../control/typable.ts'
+import { runHere, ScratchNamespace } from '../scratch-namespace.ts'
+import type { Progress, Result } from './result.ts'
 
-const gatehouse = fileURLToPath(new URL('../../gatehouse', import.meta.url))
+const gatehouse = fileURLToPath(new URL('../../../gatehouse', import.meta.url))
 const wire = { gateway: '192.0.2.1', client: '192.0.2.2' }
 const inner = '10.99.0.1'
 const proposals = ['aes128gcm16', 'aes128-sha1', 'aes256-sha1', 'aes256-sha256', '3des-sha1']

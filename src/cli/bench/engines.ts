@@ -1,6 +1,6 @@
 // ESP in memory: whole packets through SAs (headers, sequence number, IV, padding, replay window), and the engine alone in the same run.
-import { loadNative } from '../platform/addon.ts'
-import type { Progress, Result } from './bench.ts'
+import { loadNative } from '../../platform/addon.ts'
+import type { Progress, Result } from './result.ts'
 
 /** Blocks: nothing else runs in this process meanwhile. */
 export async function benchEngines(quick: boolean, progress: Progress): Promise<Result[]> {

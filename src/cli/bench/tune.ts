@@ -2,16 +2,16 @@
 // engine, and the kernel's priorities where another driver than the kernel's own choice is faster. `--explain` shows the figures behind it.
 import { existsSync, realpathSync } from 'node:fs'
 import process from 'node:process'
-import { proposalsFor } from '../algorithms/levels.ts'
-import { showEspProposal } from '../algorithms/proposals.ts'
-import type { Configuration } from '../config/configuration.ts'
-import { type EngineChoice, withEngines } from '../config/engines-section.ts'
-import { loadNative, type NativeBenchResult, type NativeModule } from '../platform/addon.ts'
-import { choose, gbps, priorityAbove, type Verdict } from '../platform/linux/engine-choice.ts'
-import { espAlgorithms, type KernelDriver, kernelDrivers } from '../platform/linux/kernel-crypto.ts'
-import { readText, replaceFile } from '../platform/replace-file.ts'
-import type { Progress } from './bench.ts'
-import { loadConfiguration, showFault } from './load.ts'
+import { proposalsFor } from '../../algorithms/levels.ts'
+import { showEspProposal } from '../../algorithms/proposals.ts'
+import type { Configuration } from '../../config/configuration.ts'
+import { type EngineChoice, withEngines } from '../../config/engines-section.ts'
+import { loadNative, type NativeBenchResult, type NativeModule } from '../../platform/addon.ts'
+import { choose, gbps, priorityAbove, type Verdict } from '../../platform/linux/engine-choice.ts'
+import { espAlgorithms, type KernelDriver, kernelDrivers } from '../../platform/linux/kernel-crypto.ts'
+import { readText, replaceFile } from '../../platform/replace-file.ts'
+import { loadConfiguration, showFault } from '../load.ts'
+import type { Progress } from './result.ts'
 
 export type TuneOptions = {
   /** Undefined: the board's own where there is one, else nothing is written. */
@@ -42,7 +42,12 @@ const usualQuickly: readonly string[] = ['aes128gcm16', 'aes128-sha1', '3des-sha
 type Line = { readonly subject: string; readonly choice: string; readonly why: string }
 
 /** Answers the exit code. */
-export async function tune(options: TuneOptions, progress: Progress, machine: object): Promise<number> {
+export async function tune(
+  options: TuneOptions,
+  progress: Progress,
+  end: () => void,
+  machine: object,
+): Promise<number> {
   const file = options.config ?? (existsSync(ofTheBoard) ? ofTheBoard : undefined)
   let configuration: Configuration | undefined
   if (file !== undefined) {
@@ -56,7 +61,7 @@ export async function tune(options: TuneOptions, progress: Progress, machine: ob
   const native = loadNative()
   const plan = planOf(native, configuration, options.quick ? usualQuickly : usual)
   const results = measure(native, plan, options.quick, progress)
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  end()
   const { choice, lines } = decide(results, plan, configuration)
   const before = file === undefined ? undefined : readText(file)
   const after = before === undefined ? undefined : withEngines(before, choice)
