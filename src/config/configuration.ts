@@ -1,14 +1,15 @@
 // The configuration as everybody else sees it: a frozen value with every default filled in. `parse.ts` makes it of text.
 import type { EspProposal, IkeProposal } from '../algorithms/algorithms.ts'
 import type { SecurityLevel } from '../algorithms/levels.ts'
+import type { Network } from '../wire/network.ts'
 import type { Secret } from '../wire/secret.ts'
+
+export type { Network }
 
 export type PppAuthentication = 'mschapv2' | 'mschap' | 'chap' | 'pap'
 
 /** Both ends belong to it; IPv4 as unsigned numbers. */
 export type AddressRange = { readonly first: number; readonly last: number }
-/** `10.1.0.0/16`: canonical network address and prefix length. */
-export type Network = { readonly address: string; readonly prefix: number }
 
 /** Minutes from Monday 00:00, local time of the gateway; `from` belongs to it, `to` doesn't. */
 export type WeekSpan = { readonly from: number; readonly to: number }

@@ -2,7 +2,8 @@
 // and says what would be right when it isn't.
 import { z } from 'zod'
 import { addressOctets, addressText, ipv4FromNumber, ipv4Number } from '../wire/address.ts'
-import type { AddressRange, InterfaceAddress, Network, WeekSpan } from './configuration.ts'
+import { maskOf, parseNetwork } from '../wire/network.ts'
+import type { AddressRange, InterfaceAddress, WeekSpan } from './configuration.ts'
 
 /** A scalar parsed by `read`, which returns a string where the text is wrong: what would be right. */
 export function scalar<T>(
@@ -73,21 +74,8 @@ export const ipv4 = scalar((text) =>
   ipv4Number(text) === undefined ? new Wrong('an IPv4 address such as 10.99.0.1 is right') : text,
 )
 
-function networkOf(text: string): Network | undefined {
-  const [, base, bits] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? []
-  const number = ipv4Number(base ?? '')
-  const prefix = Number(bits)
-  if (number === undefined || !(prefix <= 32)) return undefined
-  return { address: ipv4FromNumber(maskOf(number, prefix)), prefix }
-}
-
-/** `number` with only its first `prefix` bits kept. */
-export function maskOf(number: number, prefix: number): number {
-  return prefix === 0 ? 0 : (number & (0xffff_ffff << (32 - prefix))) >>> 0
-}
-
 export const network = scalar((text) => {
-  const value = networkOf(text)
+  const value = parseNetwork(text)
   if (!value) return new Wrong('a network such as 10.1.0.0/16 is right')
   if (!text.startsWith(`${value.address}/`))
     return new Wrong(`${value.address}/${value.prefix} is right for that network`)
@@ -116,7 +104,7 @@ export const addressRange = scalar((text): AddressRange | Wrong => {
   const example = '10.99.0.10-10.99.0.250 or 10.99.0.0/24 is right'
   const single = ipv4Number(text)
   if (single !== undefined) return { first: single, last: single }
-  const net = networkOf(text)
+  const net = parseNetwork(text)
   if (net) {
     const first = ipv4Number(net.address)!
     const last = first + 2 ** (32 - net.prefix) - 1

@@ -1,8 +1,8 @@
 // The `system:` section: from what is written to the value, and what no single key of it can say. The rest of an appliance reads it.
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import { maskOf } from '../wire/network.ts'
 import type { AddressRange, Configuration, InterfaceAddress, LanEntry, SystemEntry, WanEntry } from './configuration.ts'
 import { nearest } from './nearest.ts'
-import { maskOf } from './scalars.ts'
 import type { Parsed } from './schema.ts'
 import type { Problem } from './validate.ts'
 

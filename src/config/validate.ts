@@ -2,8 +2,8 @@
 import { isWeak, proposalsFor, type SecurityLevel } from '../algorithms/levels.ts'
 import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import { maskOf } from '../wire/network.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
-import { maskOf } from './scalars.ts'
 import type { Parsed } from './schema.ts'
 import { type BoardPorts, checkSystem, systemOf } from './system.ts'
 
