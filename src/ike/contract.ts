@@ -174,6 +174,8 @@ export type IkeSaStatus = {
   readonly natted: boolean
   readonly weLieBehindNat: boolean
   readonly client: ClientKind
+  /** The same more exactly: a row of the table in fingerprint.ts. */
+  readonly software: string
   readonly identity: string | undefined
   readonly established: Instant | undefined
   readonly expires: Instant | undefined

@@ -4,6 +4,7 @@ import { type Instant, jittered, type Random } from '../wire/machine.ts'
 import type { ClientKind } from './contract.ts'
 import { inform } from './exchanges/informational.ts'
 import { endPeer } from './peers.ts'
+import { hasQuirk } from './quirks.ts'
 import { dropSa, standingSa } from './sa.ts'
 import type { IkeSa, Peer } from './state.ts'
 import { arm, policyOf, report, type Turn } from './turn.ts'
@@ -16,7 +17,7 @@ export function firstSequence(random: Random): number {
 
 function figures(turn: Turn, client: ClientKind) {
   const { dpd } = policyOf(turn)
-  return client === 'android' && dpd.dozing ? dpd.dozing : dpd
+  return dpd.dozing && hasQuirk('dozes', { client }) ? dpd.dozing : dpd
 }
 
 /** The peer is there; its clock starts anew. The timer is left alone: it looks when it is due. */

@@ -93,7 +93,7 @@ export function readEspAnswer(offered: SaPayload, answer: SaPayload): EspAnswer 
   const peerSpi = single && espSpi(single.proposal.spi)
   if (!single || peerSpi === undefined) return refused('one ESP transform with an SPI')
   const meaning = readEspTransform(single.transform)
-  const ours = offered.proposals.flatMap(({ transforms }) => transforms.map(readEspTransform))
+  const ours = offered.proposals.flatMap(({ transforms }) => transforms.map((one) => readEspTransform(one)))
   if (!ours.some((one) => sameEsp(one, meaning)))
     return refused(`an ESP transform that we offered, but ${meaning.shown}`)
   return {

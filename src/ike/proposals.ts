@@ -91,6 +91,8 @@ export type EspChoiceContext = {
   readonly udp: 'must' | 'may' | 'never'
   /** The peer's KE in the same message: octets of its public value; undefined where there is none. */
   readonly keyExchangeOctets: number | undefined
+  /** The peer has the quirk `key length swapped`. */
+  readonly keyLengthSwapped?: boolean
 }
 
 /** Plain data: the machine keeps it until the inbound SA stands, then answers with `espAnswer`. */
@@ -123,7 +125,7 @@ export function selectEsp(policy: EspChoicePolicy, offer: SaPayload, context: Es
       proposal!.transforms.map((transform) => ({
         proposal: proposal!,
         transform,
-        meaning: readEspTransform(transform),
+        meaning: readEspTransform(transform, context.keyLengthSwapped),
       })),
     )
   for (const wanted of policy.esp) {

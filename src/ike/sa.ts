@@ -5,6 +5,7 @@ import { hash } from '../crypto/hash.ts'
 import { type Path, samePath } from '../wire/address.ts'
 import { hex } from '../wire/codec.ts'
 import type { ClientKind, IkeSaId } from './contract.ts'
+import type { Software } from './fingerprint.ts'
 import * as halfOpen from './half-open.ts'
 import type { Cookies, IkeKeys } from './keys.ts'
 import { movePeer } from './peers.ts'
@@ -36,6 +37,7 @@ type Beginning = {
   readonly cookies: Cookies
   readonly phase1: Phase1
   readonly client?: ClientKind
+  readonly software?: Software
   /** A responder's: the first message. */
   readonly first?: Uint8Array
   readonly replaces?: IkeSaId | undefined
@@ -43,7 +45,7 @@ type Beginning = {
 }
 
 export function createSa(turn: Turn, beginning: Beginning): IkeSa {
-  const { role, path, cookies, phase1, client = 'unknown', first, replaces, request } = beginning
+  const { role, path, cookies, phase1, client = 'unknown', software = 'unknown', first, replaces, request } = beginning
   const sa: IkeSa = {
     id: turn.state.next.sa++,
     role,
@@ -52,6 +54,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     exchangedWith: path.remote.address,
     phase1,
     client,
+    software,
     natMethod: undefined,
     peerBehindNat: false,
     weBehindNat: false,

@@ -5,6 +5,7 @@ import { Deadlines } from '../wire/deadlines.ts'
 import type { Instant } from '../wire/machine.ts'
 import { TouchedMap } from '../wire/touched.ts'
 import type { ClientKind, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
+import type { Software } from './fingerprint.ts'
 import { type HalfOpen, noHalfOpen } from './half-open.ts'
 import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
 import type { NatMethod } from './nat.ts'
@@ -94,6 +95,8 @@ export type IkeSa = {
   readonly exchangedWith: string
   phase1: Phase1
   client: ClientKind
+  /** More exactly, by the first packet. */
+  software: Software
   natMethod: NatMethod | undefined
   peerBehindNat: boolean
   weBehindNat: boolean

@@ -15,6 +15,7 @@ export function showStatus(state: IkeState): readonly IkeSaStatus[] {
     natted: sa.peerBehindNat || sa.weBehindNat,
     weLieBehindNat: sa.weBehindNat,
     client: sa.client,
+    software: sa.software,
     identity: sa.shownIdentity,
     established: sa.established,
     expires: sa.expires,

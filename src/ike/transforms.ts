@@ -77,9 +77,11 @@ export type EspTransform = {
   readonly lifetime: Lifetime
 }
 
-export function readEspTransform({ id, attributes }: Transform): EspTransform {
+/** `swapped`: the quirk of a peer that sends the two octets of a key length in the wrong order. */
+export function readEspTransform({ id, attributes }: Transform, swapped = false): EspTransform {
   const read = reader(attributes, [espAttribute['SA Life Type'], espAttribute['SA Life Duration']])
-  const keyBits = read.number(espAttribute['Key Length'])
+  const keyLength = read.number(espAttribute['Key Length'])
+  const keyBits = swapped ? unswapped(keyLength) : keyLength
   const authValue = read.number(espAttribute['Authentication Algorithm'])
   const groupValue = read.number(espAttribute['Group Description'])
   // Absent means tunnel or transport as the host likes (RFC 2407 §4.5): transport, since nothing else was agreed on.
@@ -106,6 +108,12 @@ export function readEspTransform({ id, attributes }: Transform): EspTransform {
     esn: read.number(espAttribute['Extended Sequence Number']) === 1,
     lifetime: readLifetime(2, attributes),
   }
+}
+
+// 128, 192 and 256 have other octets than 0x8000, 0xc000 and 0x0001, so the right order is understood too.
+function unswapped(bits: number | undefined): number | undefined {
+  const turned = bits === undefined || bits > 0xffff ? undefined : ((bits & 0xff) << 8) | (bits >>> 8)
+  return turned === 128 || turned === 192 || turned === 256 ? turned : bits
 }
 
 const espKnown: readonly number[] = [

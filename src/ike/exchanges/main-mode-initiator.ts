@@ -6,7 +6,7 @@ import { type Path, showEndpoint } from '../../wire/address.ts'
 import { equal } from '../../wire/codec.ts'
 import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
-import { fingerprint, vendorNames } from '../fingerprint.ts'
+import { recognise, vendorNames } from '../fingerprint.ts'
 import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received, sealedMessage } from '../message.ts'
@@ -79,7 +79,9 @@ export function receiveMM2(
   remember(turn, sa, received.octets, undefined)
   arm(turn, `resend ${sa.id}`, undefined)
   const vendors = vendorNames(payloads)
-  sa.client = fingerprint(payloads)
+  const { kind, software } = recognise(payloads)
+  sa.client = kind
+  sa.software = software
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')
   const agreed = {

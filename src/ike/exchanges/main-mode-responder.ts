@@ -7,7 +7,7 @@ import { sameSecret } from '../../crypto/constant-time.ts'
 import { publicValueFault } from '../../crypto/dh.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { WorkResult } from '../contract.ts'
-import { fingerprint, vendorNames } from '../fingerprint.ts'
+import { recognise, vendorNames } from '../fingerprint.ts'
 import * as halfOpen from '../half-open.ts'
 import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
@@ -33,7 +33,7 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
   const { path, header, octets } = received
   const wrong = breach('MM1', payloads)
   if (wrong) return reportInvalid(turn, path, wrong)
-  const client = fingerprint(payloads)
+  const { kind: client, software } = recognise(payloads)
   const { initiatorCookie } = header
   const chosen = selectIke(policyOf(turn), required(payloads, 'SA'))
   if (chosen.is === 'refused') {
@@ -59,7 +59,7 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
   }
   const cookies = { initiatorCookie: initiatorCookie.slice(), responderCookie: newCookie(turn) }
   const phase1: Phase1 = { is: 'awaiting MM3', agreed }
-  const sa = createSa(turn, { role: 'responder', path, cookies, client, phase1, first: octets })
+  const sa = createSa(turn, { role: 'responder', path, cookies, client, software, phase1, first: octets })
   const vendors = vendorNames(payloads)
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')

@@ -14,6 +14,7 @@ import { armIkeTimers, armKeepalive, ikeSeconds } from '../lifetimes.ts'
 import { all } from '../message-rules.ts'
 import { detectNat, type NatContext, type NatMethod, natMethods } from '../nat.ts'
 import { inherit, initialContact } from '../peers.ts'
+import { hasQuirk } from '../quirks.ts'
 import { advance, dropSa, follow } from '../sa.ts'
 import type { Agreed, IkeSa } from '../state.ts'
 import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
@@ -72,7 +73,7 @@ export function spoils(turn: Turn, sa: IkeSa): boolean {
 
 /** The error number that a Windows user sees; told for every client that may be a Windows one, since only Apple's and Android's show none for sure. */
 export function seenBy(client: ClientKind, number: number): number | undefined {
-  return client === 'apple' || client === 'android' ? undefined : number
+  return hasQuirk('shows no numbers', { client }) ? undefined : number
 }
 
 type Proof = {

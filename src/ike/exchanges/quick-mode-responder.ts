@@ -13,6 +13,7 @@ import { all, only, required } from '../message-rules.ts'
 import { natMethods } from '../nat.ts'
 import { addPair, confirmPair, findPair, predecessor, removePair } from '../peers.ts'
 import { type EspChosen, espAnswer, selectEsp, spiOctets } from '../proposals.ts'
+import { hasQuirk } from '../quirks.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, localPorts, markSeen, protection } from '../sa.ts'
 import type { IkeSa, Nonces, Offer, QuickMode, QuickModeReply, QuickModeWork } from '../state.ts'
@@ -52,7 +53,11 @@ export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
   const fault = protocolFault(all(payloads, 'ID'))
   if (fault)
     return refuseQuick(turn, sa, payloads, 'selectors', `the peer wants to protect ${fault}`, 'INVALID-ID-INFORMATION')
-  const context = { udp: encapsulation(turn, sa), keyExchangeOctets: only(payloads, 'KE')?.publicValue.length }
+  const context = {
+    udp: encapsulation(turn, sa),
+    keyExchangeOctets: only(payloads, 'KE')?.publicValue.length,
+    keyLengthSwapped: hasQuirk('key length swapped', sa),
+  }
   const chosen = selectEsp(policyOf(turn), required(payloads, 'SA'), context)
   if (chosen.is === 'refused') return refuseQuick(turn, sa, payloads, chosen.cause, chosen.why, 'NO-PROPOSAL-CHOSEN')
   answer(turn, sa, received, opened, chosen)
