@@ -74,7 +74,7 @@ class KernelPlane::Thread : public Watch {
   void readControl(const os::Socket& socket);
   void readStray(const os::Socket& socket);
   void readTunnel(int descriptor, uint16_t number);
-  void readFrames(uint32_t session, bool unit);
+  void readFrames(uint32_t id, bool unit);
   void readDhcp();
   void tellUsed(Pair& pair);
   void tellApplied();

@@ -13,7 +13,7 @@ namespace gatehouse::os {
 namespace {
 
 constexpr size_t align(size_t length) { return (length + 3) & ~size_t{3}; }
-constexpr size_t receiveRoom = 256 * 1024;
+constexpr size_t receiveRoom = size_t{256} * 1024;
 /// A kernel that does not answer in this time will not; in milliseconds.
 constexpr int patience = 5000;
 

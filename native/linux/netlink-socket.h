@@ -73,7 +73,7 @@ struct Received {
     return value;
   }
   /// The content of an attribute behind a head of so many octets; empty if it isn't there.
-  [[nodiscard]] std::span<const uint8_t> attribute(size_t head, uint16_t type) const;
+  [[nodiscard]] std::span<const uint8_t> attribute(size_t head, uint16_t wanted) const;
 };
 
 /// The content of the attribute `wanted` among these; empty if it isn't there.
