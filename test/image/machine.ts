@@ -31,6 +31,7 @@ export class Machine {
   readonly #process: ChildProcess
   readonly #agent: Agent
   #ended: string | undefined
+  #lastBoot: string | undefined
 
   private constructor(process: ChildProcess, pty: string, line: Console, agent: Agent) {
     this.#process = process
@@ -47,7 +48,8 @@ export class Machine {
     const socket = `${options.scratch}/agent-${Math.random().toString(36).slice(2)}`
     const [program, args] = commandLine(options, socket)
     const inside = options.tap ? ['ip', 'netns', 'exec', options.tap.namespace] : []
-    const child = spawn('nice', ['-n', '5', ...inside, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command, ...words] = [...inside, program, ...args] as [string, ...string[]]
+    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout!, child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -65,19 +67,20 @@ export class Machine {
     }
   }
 
-  /** Waits until the userland of this start answers, the first or one with another boot than before. */
+  /** Waits until the userland answers: of the first start, then each time of another one than the last time. */
   async booted(timeoutMs = 90_000): Promise<string> {
-    const before = this.#agent.bootId
-    return until(
+    const bootId = await until(
       'the board to start',
       () => {
         if (this.#ended) throw new Error(`${this.#ended}\n${this.console.tail()}`)
-        return this.#agent.bootId !== before ? this.#agent.bootId : undefined
+        return this.#agent.bootId !== this.#lastBoot ? this.#agent.bootId : undefined
       },
       { timeoutMs, everyMs: 100 },
     ).catch((error: Error) => {
       throw new Error(`${error.message}; the console said:\n${this.console.tail()}`)
     })
+    this.#lastBoot = bootId
+    return bootId
   }
 
   /** Runs a shell script inside, as root, past the console. */
