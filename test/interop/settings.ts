@@ -35,6 +35,9 @@ export const megabytes = Number(process.env.GATEHOUSE_LAB_MEGABYTES ?? 100)
 /** A selection of logins: every ESP proposal, every kind of password, both stacks, with NAT and without. */
 export const fewLogins = process.env.GATEHOUSE_LAB_LOGINS === 'few'
 
+/** A steady load, in Mbit/s each way: little where the gateway is a guest too, since what is measured is what renewing costs, not the machine. */
+export const steadyMbit = gatewayIn === 'guest' ? 5 : 20
+
 /** A test's time: three times as long where the gateway is a guest too, and shares the machine's cores with its clients. */
 export function slowly(timeout: number): { timeout: number } {
   return { timeout: gatewayIn === 'guest' ? timeout * 3 : timeout }

@@ -26,7 +26,15 @@ export type Dial = {
   patience?: { ike?: number; ppp?: number }
 }
 
-export type Load = { again: number; mbitUp: number; mbitDown: number }
+/** `again`: segments that either end sent again. `rates`: Mbit/s of each second. */
+export type Load = {
+  again: number
+  mbitUp: number
+  mbitDown: number
+  rates: readonly { up: number; down: number }[]
+}
+
+type Rate = { bits_per_second: number }
 
 export type Session = { iface: string; address: string; peer: string; dns: string[] }
 
@@ -153,7 +161,7 @@ export class Client {
     return { tunnel: Number(tunnel), session: Number(session), own: Number(own) }
   }
 
-  /** Puts a steady load of `mbit` Mbit/s on the tunnel in both directions for `seconds`; answers the segments sent again at both ends. */
+  /** Puts a steady load of `mbit` Mbit/s on the tunnel in both directions for `seconds`. */
   async load(
     network: Network,
     host: Host,
@@ -168,13 +176,17 @@ export class Client {
     const command = `iperf3 -c ${host.address} -p ${port} -t ${seconds} -b ${mbit}M -l 8K --bidir -J --connect-timeout 5000`
     const { stdout } = await this.guest.sh(command, { timeoutMs: (seconds + 30) * 1000 })
     await server
-    const { end, error } = JSON.parse(stdout)
+    const { intervals, end, error } = JSON.parse(stdout)
     if (error !== undefined || end?.sum_sent === undefined)
       throw new Error(`iperf3 in ${this.name}: ${error ?? stdout}`)
     return {
       again: end.sum_sent.retransmits + end.sum_sent_bidir_reverse.retransmits,
       mbitUp: end.sum_received.bits_per_second / 1e6,
       mbitDown: end.sum_received_bidir_reverse.bits_per_second / 1e6,
+      rates: intervals.map((each: { sum: Rate; sum_bidir_reverse: Rate }) => ({
+        up: each.sum.bits_per_second / 1e6,
+        down: each.sum_bidir_reverse.bits_per_second / 1e6,
+      })),
     }
   }
 
