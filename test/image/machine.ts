@@ -18,7 +18,7 @@ export type MachineOptions = {
   readonly stick?: string
   /** Folder for sockets. */
   readonly scratch: string
-  /** A tap for the WAN, in a network namespace; without one the port has QEMU's own network. */
+  /** A tap for the WAN, in a network namespace; without one the port has QEMU's own network, unrestricted: its DHCP names router and resolver only then. */
   readonly tap?: { readonly namespace: string; readonly name: string }
   readonly megabytes?: number
 }
@@ -137,7 +137,7 @@ function commandLine(options: MachineOptions, socket: string): [string, string[]
     ...drive('disk', disk, 'cache=writethrough'),
     ...['-device', 'virtio-blk-pci,drive=disk,addr=5'],
     ...(stick ? [...drive('stick', stick, 'readonly=on'), '-device', 'virtio-blk-pci,drive=stick,addr=6'] : []),
-    ...net('wan', 2, tap ? `tap,ifname=${tap.name},script=no,downscript=no` : 'user,restrict=on'),
+    ...net('wan', 2, tap ? `tap,ifname=${tap.name},script=no,downscript=no` : 'user'),
     ...net('lan', 3, 'user,restrict=on'),
     ...['-device', 'virtio-serial-pci,addr=7', '-chardev', `socket,id=agent,path=${socket},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=agent,name=gatehouse.test'],
