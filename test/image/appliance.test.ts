@@ -1,12 +1,14 @@
 // The rest of an appliance on a board in QEMU: closed until configured, then network, firewall, clock, logs, and a daemon in its sandbox that a
 // watchdog looks after.
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../interop/lab/run.ts'
 import { diskFrom, ensureImage, scratchFolder } from './images.ts'
 import { Machine } from './machine.ts'
 
-const configuration = `hostname: gw7
+const configurationWith = (logPort: number) => `hostname: gw7
 remoteAccess: { preSharedKey: correct horse battery staple, addressPool: 10.99.0.10-10.99.0.250 }
 users: [{ name: alice, password: wonderland }]
 system:
@@ -15,14 +17,24 @@ system:
   lan: { ports: [lan0], address: 192.168.1.1/24, dhcpServer: 192.168.1.100-192.168.1.199 }
   timezone: Europe/Berlin
   ntp: [10.0.2.2]
-  syslog: { server: 10.0.2.2 }
+  syslog: { server: 10.0.2.2, port: ${logPort} }
 `
 
 describe.runIf(process.getuid?.() === 0)('an appliance', () => {
   let scratch: string
   let board: Machine
+  /** A server on this machine, which the board reaches at 10.0.2.2, and what it got. */
+  let log: Socket
+  let logged = ''
+  let configuration: string
 
   beforeAll(async () => {
+    log = createSocket('udp4').on('message', (octets) => {
+      logged += octets.toString()
+    })
+    log.bind(0, '127.0.0.1')
+    await once(log, 'listening')
+    configuration = configurationWith(log.address().port)
     scratch = scratchFolder()
     const disk = await diskFrom(await ensureImage('qemu-x86_64'), scratch)
     board = await Machine.start({ firmware: 'bios', disk, scratch })
@@ -32,6 +44,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
 
   afterAll(async () => {
     await board?.cut()
+    log?.close()
     rmSync(scratch, { recursive: true, force: true })
   })
 
@@ -70,6 +83,10 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     expect(await board.must('systemctl is-active gatehouse-syslog gatehouse-clock systemd-timesyncd')).toBe(
       'active\nactive\nactive',
     )
+    await board.must("logger -t tried 'a line for the server'")
+    await until('the line at the server', () => /tried.*a line for the server/.test(logged) || undefined, {
+      timeoutMs: 60_000,
+    })
     await eventually('DNS for the LAN', 'cat /proc/net/udp', /0101A8C0:0035/)
   })
 
@@ -92,6 +109,17 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
       '1',
       '2',
     ])
+  })
+
+  test('PPPoE in its sandbox: its discovery leaves by the WAN', async () => {
+    const wan = 'wan: { port: wan0, pppoe: { user: somebody, password: something } }'
+    await board.must(`sed 's/wan: .*/${wan}/' /config/gatehouse.yaml > /run/pppoe.yaml`)
+    const heard = board.must('timeout 250 tcpdump -c 1 -ni wan0 pppoed', 260_000)
+    await board.must('gatehouse system apply --config /run/pppoe.yaml', 250_000)
+    expect(await heard).toMatch(/PPPoE PADI/)
+    expect(await board.must('systemctl show -P ActiveState -P NRestarts gatehouse-pppoe')).toBe('0\nactive')
+    await board.must('gatehouse system apply --config /config/gatehouse.yaml', 250_000)
+    expect(await board.must('systemctl show -P ActiveState gatehouse-pppoe')).toBe('inactive')
   })
 
   test('a daemon that hangs is started anew by the watchdog', async () => {

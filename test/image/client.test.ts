@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkout } from '../../images/build.ts'
+import type { Client } from '../interop/lab/client.ts'
 import { type Lab, openLab } from '../interop/lab/lab.ts'
 import { addresses, direct } from '../interop/lab/network.ts'
 import { until } from '../interop/lab/run.ts'
@@ -54,6 +55,7 @@ system:
 let scratch: string
 let lab: Lab | undefined
 let board: Machine | undefined
+let client: Client | undefined
 
 beforeAll(async () => {
   if (!root) return
@@ -120,7 +122,7 @@ describe.runIf(root)('a board from the factory', () => {
   })
 
   test("a real client logs in through the kernel's ESP, whose counters move", async () => {
-    const client = await lab!.client('phone', 'strongswan', 20)
+    client = await lab!.client('phone', 'strongswan', 20)
     const dial = {
       ike: 'aes256-sha256-modp2048',
       esp: 'aes256-sha256',
@@ -137,9 +139,38 @@ describe.runIf(root)('a board from the factory', () => {
     expect(after.every((count, index) => count >= (before[index] ?? 0) + 20)).toBe(true)
     const status = JSON.parse(await board!.must('gatehouse status --json --state /run/gatehouse'))
     expect([status.dataplane, status.sessions[0].user]).toEqual(['kernel', 'bob'])
-    await client.disconnect()
+  })
+
+  test('the daemon is killed with -9 while the client pings: systemd held the descriptors, it is the same session, no echo is missing', async () => {
+    const before = await session()
+    expect(await held()).toBeGreaterThan(0)
+    const pinging = client!.sh('ping -q -c 300 -i 0.2 $REMOTE', { timeoutMs: 180_000 })
+    await board!.must('kill -9 $(systemctl show -P MainPID gatehouse)')
+    await until(
+      'systemd to start it anew',
+      async () =>
+        /^1\nactive$/.test((await board!.sh('systemctl show -P NRestarts -P ActiveState gatehouse')).text.trim()),
+      { timeoutMs: 180_000, everyMs: 1000 },
+    )
+    expect(await session()).toEqual(before)
+    expect((await pinging).stdout).toMatch(/300 packets transmitted, 300 received/)
+    expect(await board!.must('journalctl -u gatehouse -b --no-pager')).toContain('resumed 1 session')
+    await client!.sh('ping -c 3 $REMOTE', { timeoutMs: 60_000 })
+    await client!.disconnect()
   })
 })
+
+/** Who the first session is, and since when. */
+async function session(): Promise<{ user: string; address: string; since: string }> {
+  const { sessions } = JSON.parse(await board!.must('gatehouse status --json --state /run/gatehouse'))
+  const [{ user, address, since }] = sessions
+  return { user, address, since }
+}
+
+/** Descriptors that systemd keeps for the daemon. */
+async function held(): Promise<number> {
+  return Number(await board!.must('systemctl show -P NFileDescriptorStore gatehouse'))
+}
 
 /** Packets that each of the kernel's SAs carried. */
 async function packets(): Promise<readonly number[]> {
