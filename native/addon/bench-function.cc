@@ -49,6 +49,11 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
     options.securityAssociations = count.As<Napi::Number>().Uint32Value();
   if (const auto count = given.Get("batch"); count.IsNumber()) options.batch = count.As<Napi::Number>().Uint32Value();
   options.loaded = given.Get("loaded").ToBoolean().Value();
+  if (given.Get("sizes").IsArray()) {
+    const auto sizes = given.Get("sizes").As<Napi::Array>();
+    for (std::uint32_t i = 0; i < sizes.Length(); i++)
+      options.sizes.push_back(sizes.Get(i).As<Napi::Number>().Uint32Value());
+  }
   options.engines = texts(given.Get("engines"));
   options.algorithms = texts(given.Get("algorithms"));
   options.progress = [&](std::size_t done, std::size_t all) {

@@ -32,7 +32,7 @@ struct KernelOptions {
   /// A device that carries our inner address and nothing else: what is routed to nobody ends there.
   os::TunOptions tun;
   std::string devicePrefix = "ghp";
-  /// `off`, `auto` or a device's name.
+  /// `auto`, `off`, `crypto`, `packet` (linux/offload-device.h) or a device's name.
   std::string offload = "auto";
   /// Where descriptors are held (holder/holder.h); empty: nowhere.
   std::string holder;

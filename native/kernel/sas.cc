@@ -42,6 +42,11 @@ void Control::addSas(Pair& pair) {
   auto inbound = describe(pair, os::xfrm::Direction::in);
   auto outbound = describe(pair, os::xfrm::Direction::out);
   inbound.offloadDevice = outbound.offloadDevice = offloadDevice(pair);
+  if (inbound.offloadDevice == 0 && (options_.offload == "crypto" || options_.offload == "packet")) {
+    notOffloaded_ += 2;
+    offloadRefusal_ = pair.encapsulated ? "ESP is in UDP, which no kernel leaves to a device"
+                                        : "the device that has the address does not say esp-hw-offload";
+  }
   try {
     addSa(inbound);
     try {
@@ -80,10 +85,11 @@ void Control::adoptSas(Pair& pair) {
   if (const auto policy = remains_.takePolicy(mark)) pair.peer.policy = {policy->local, policy->remote, policy->spi};
 }
 
-// With the device if it takes it: whole packets, else the cipher; without, if it doesn't.
+// With the device if it takes it: whole packets, else the cipher, or only what was asked for; without, if it doesn't.
 void Control::addSa(os::xfrm::Sa& sa) {
   if (sa.offloadDevice != 0) {
     for (const bool packet : {true, false}) {
+      if (options_.offload == (packet ? "crypto" : "packet")) continue;
       sa.offloadPacket = packet;
       os::Message tried = os::xfrm::addSa(sa);
       const os::Answer answer = xfrm_.request(tried);
@@ -213,10 +219,10 @@ void Control::moveOutbound(Pair& pair, const Endpoint& remote) {
   must(answer, "kernel", "cannot move an SA");
 }
 
-// Offload is by the device that the packets leave by; `auto` asks the kernel which that is, and only for ESP outside of UDP, which is all that any takes.
+// Offload is by the device that the packets leave by; without its name the kernel is asked which that is, and only for ESP outside of UDP, which is all that any takes.
 int Control::offloadDevice(const Pair& pair) const {
   if (options_.offload == "off") return 0;
-  if (options_.offload != "auto") return static_cast<int>(if_nametoindex(options_.offload.c_str()));
+  if (os::namesDevice(options_.offload)) return static_cast<int>(if_nametoindex(options_.offload.c_str()));
   if (pair.encapsulated) return 0;
   return os::espOffloadDevice(pair.path.local.address);
 }

@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "kernel/ruleset.h"
+#include "linux/offload-device.h"
 #include "linux/open-error.h"
 
 namespace gatehouse::kernel {
@@ -57,7 +58,7 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
       bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       frame_(frameRoom) {
   if (!poll_.open() || !bell_.open()) throw os::OpenError(errno, "epoll", "cannot open");
-  if (options_.offload != "off" && options_.offload != "auto" && if_nametoindex(options_.offload.c_str()) == 0)
+  if (os::namesDevice(options_.offload) && if_nametoindex(options_.offload.c_str()) == 0)
     throw os::OpenError(ENODEV, "device " + options_.offload, "cannot offload to");
   raiseLimit();
   // Without the socket to which the table sends data, nothing of the rest is of use.
@@ -276,13 +277,24 @@ void KernelPlane::Thread::apply(uint32_t job, std::span<const uint8_t> list) {
   } catch (const std::exception& error) {
     failure = Failure{"kernel", error.what()};
   }
-  outcomes_.push_back({job, failure ? failure->code : "", failure ? failure->message : ""});
+  outcomes_.push_back({job, failure ? failure->code : "", failure ? failure->message : offloadNews()});
   tellApplied();
   const std::lock_guard lock(mutex_);
   offloadWords_ = options_.offload == "off"       ? "offload off"
                   : control_->offloaded() != 0    ? std::to_string(control_->offloaded()) + " SAs offloaded"
                   : control_->notOffloaded() != 0 ? "not offloaded: " + control_->offloadRefusal()
                                                   : "";
+}
+
+// Said when it is another than the last time: whether a device takes SAs, or why it doesn't.
+std::string KernelPlane::Thread::offloadNews() {
+  std::string news;
+  if (control_->notOffloaded() != notOffloadedBefore_) news = "not offloaded: " + control_->offloadRefusal();
+  if (control_->offloaded() != offloadedBefore_) news = "offloaded";
+  notOffloadedBefore_ = control_->notOffloaded();
+  offloadedBefore_ = control_->offloaded();
+  if (news.empty() || news == offloadTold_) return {};
+  return offloadTold_ = news;
 }
 
 void KernelPlane::Thread::tellApplied() {

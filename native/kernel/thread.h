@@ -78,6 +78,7 @@ class KernelPlane::Thread : public Watch {
   void readDhcp();
   void tellUsed(Pair& pair);
   void tellApplied();
+  std::string offloadNews();
   void strayData(const Peer& peer, uint16_t wireTunnel, std::span<const uint8_t> message);
 
   KernelOptions options_;
@@ -114,6 +115,9 @@ class KernelPlane::Thread : public Watch {
     std::string message;
   };
   std::deque<Outcome> outcomes_;
+  uint64_t offloadedBefore_ = 0;
+  uint64_t notOffloadedBefore_ = 0;
+  std::string offloadTold_;
 
   std::mutex mutex_;
   std::deque<std::function<void()>> queue_;

@@ -85,6 +85,10 @@ bool hasFeature(const std::string& device) {
 
 }  // namespace
 
+bool namesDevice(std::string_view offload) {
+  return offload != "auto" && offload != "off" && offload != "crypto" && offload != "packet";
+}
+
 int espOffloadDevice(const Address& local) {
   const std::string device = deviceOf(local);
   return !device.empty() && hasFeature(device) ? static_cast<int>(if_nametoindex(device.c_str())) : 0;

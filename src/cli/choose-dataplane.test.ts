@@ -16,7 +16,7 @@ const unable = {
     'PPPoL2TP sockets (Address family not supported)',
   ],
 }
-const wish: DataplaneWish = { dataplane: 'auto', esp: [gcm, cbc] }
+const wish: DataplaneWish = { dataplane: 'auto', offload: 'auto', esp: [gcm, cbc] }
 
 test('auto, everything works: the kernel, and why', () => {
   expect(chooseDataplane(wish, () => able)).toEqual({

@@ -7,6 +7,8 @@ export type DataplaneWish = {
   readonly dataplane: 'auto' | 'userland' | 'kernel'
   /** What clients may negotiate: the plane must carry all of it. */
   readonly esp: readonly EspProposal[]
+  /** For the kernel plane. */
+  readonly offload: 'auto' | 'off' | 'crypto' | 'packet'
 }
 
 /** `why` is said on the line `ready`, in the log and in `status`. */

@@ -43,7 +43,9 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
         if (choice === undefined) return openUserland(options)
         const { plane, why } = choice
         const holder = hitless.is === 'on' ? { holder: hitless.holder } : {}
-        return plane === 'kernel' ? openKernel({ ...options, why, ...holder }) : openUserland({ ...options, why })
+        return plane === 'kernel'
+          ? openKernel({ ...options, why, offload: wish?.offload ?? 'auto', ...holder })
+          : openUserland({ ...options, why })
       } catch (error) {
         throw new Error(adviceFor(error as Error), { cause: error })
       }

@@ -138,8 +138,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   }
 }
 
-function wishOf({ dataplane, remoteAccess }: Configuration): DataplaneWish {
-  return { dataplane, esp: remoteAccess.esp }
+function wishOf({ dataplane, offload, remoteAccess }: Configuration): DataplaneWish {
+  return { dataplane, offload, esp: remoteAccess.esp }
 }
 
 /** Which of the kernel's drivers come first is the machine's business, not the gateway's: said in its log, by us. */

@@ -5,6 +5,7 @@ import { addressOctets, addressText } from '../wire/address.ts'
 import { parsePasswordHash } from '../wire/password-hash.ts'
 import { Secret } from '../wire/secret.ts'
 import { nearest } from './nearest.ts'
+import { policiesSchema } from './policies-section.ts'
 import {
   address,
   addressRange,
@@ -233,6 +234,7 @@ const engines = z
 export const schema = z.strictObject({
   hostname: hostname.default('gatehouse'),
   dataplane: z.enum(['auto', 'userland', 'kernel']).default('auto'),
+  offload: z.enum(['auto', 'off', 'crypto', 'packet']).default('auto'),
   listen: listOf(address).default([]),
   ports: z
     .strictObject({ ike: integer(1, 65_535).default(500), natt: integer(1, 65_535).default(4500) })
@@ -245,6 +247,7 @@ export const schema = z.strictObject({
   workers: integer(1, 256).optional(),
   remoteAccess,
   users: z.array(user).default([]),
+  policies: policiesSchema.optional(),
   system: system.optional(),
 })
 

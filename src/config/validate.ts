@@ -4,6 +4,7 @@ import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { maskOf } from '../wire/network.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
+import { policiesOf } from './policies-section.ts'
 import type { Parsed } from './schema.ts'
 import { type BoardPorts, checkSystem, systemOf } from './system.ts'
 
@@ -35,6 +36,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
   const configuration: Configuration = {
     hostname: parsed.hostname,
     dataplane: parsed.dataplane,
+    offload: parsed.offload,
     listen: parsed.listen,
     ports: parsed.ports,
     publicAddress: parsed.publicAddress,
@@ -84,6 +86,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
       sessionSeconds: sessionLimit,
       idleSeconds: idleLimit,
     })),
+    policies: policiesOf(parsed.policies, problems),
     system: systemOf(parsed, problems),
   }
   checkDataplane(parsed, problems)
@@ -116,7 +119,11 @@ function checkEngines({ engine, engines }: Parsed, problems: Problem[]): void {
   })
 }
 
-function checkDataplane({ dataplane, engine, workers }: Parsed, problems: Problem[]): void {
+function checkDataplane({ dataplane, offload, engine, workers }: Parsed, problems: Problem[]): void {
+  if (dataplane === 'userland' && offload !== 'auto') {
+    const message = 'it is for the kernel data plane; with dataplane: userland this process encrypts by itself'
+    problems.push({ severity: 'warning', path: ['offload'], message })
+  }
   if (dataplane !== 'kernel') return
   for (const [key, set] of Object.entries({ engine: engine !== 'auto', workers: workers !== undefined })) {
     const message = "it is for the userland data plane; with dataplane: kernel the kernel's own priorities choose"

@@ -3,6 +3,7 @@
 const help: Readonly<Record<string, string>> = {
   hostname: 'name of this gateway, and the prompt',
   dataplane: 'who moves the packets: auto, userland or kernel',
+  offload: 'what a network device may do of ESP: auto, off, crypto or packet',
   listen: 'outer addresses; every address unless said',
   ports: 'UDP ports of IKE, for tests',
   publicAddress: 'address from outside where a 1:1 NAT is in front',

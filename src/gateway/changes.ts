@@ -22,11 +22,12 @@ export class Changes {
     this.#fastPath.apply(job, changes)
   }
 
-  applied({ job, failure }: Extract<FastPathEvent, { readonly on: 'applied' }>): void {
+  applied({ job, failure, note }: Extract<FastPathEvent, { readonly on: 'applied' }>): void {
     const { what, back } = this.#waiting.get(job) ?? {}
     this.#waiting.delete(job)
     if (failure && what !== undefined && !this.#closed)
       this.#events.emit({ event: 'fastpath.refused', what, ...failure })
+    if (note !== undefined && !this.#closed) this.#events.emit({ event: 'fastpath.offload', note })
     back?.(failure && `${failure.message} (${failure.code})`)
   }
 

@@ -54,6 +54,8 @@ export type OwnEvent =
   /** L2TP data for a session that this peer doesn't have: it ended, or is somebody else's. */
   | { readonly event: 'data.stray'; readonly tunnel: number; readonly session: number }
   | { readonly event: 'spi.unknown'; readonly spi: number }
+  /** Whether a network device takes ESP off the kernel, when that changed. */
+  | { readonly event: 'fastpath.offload'; readonly note: string }
   /** The fast path refused a change. */
   | { readonly event: 'fastpath.refused'; readonly what: string; readonly code: string; readonly message: string }
   /** Something beside the protocols failed: DNS forwarding, nftables, a route. `what` names it, `why` says what to do. */

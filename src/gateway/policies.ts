@@ -125,7 +125,16 @@ function inPool(pool: Configuration['remoteAccess']['pool'], address: string): b
   return pool.some(({ first, last }) => value >= first && value <= last)
 }
 
-const startOnly = ['dataplane', 'listen', 'ports', 'device', 'engine', 'kernelPriorities', 'workers'] as const
+const startOnly = [
+  'dataplane',
+  'offload',
+  'listen',
+  'ports',
+  'device',
+  'engine',
+  'kernelPriorities',
+  'workers',
+] as const
 
 /** What a change of configuration cannot do to a running gateway. */
 export function takesRestart(before: Configuration, after: Configuration): string[] {

@@ -138,6 +138,8 @@ function renderOwn(event: Own, who: string): Rendered {
       )
     case 'spi.unknown':
       return debug(`ESP of ${who} with SPI ${event.spi.toString(16).padStart(8, '0')} was dropped: nobody has this SPI`)
+    case 'fastpath.offload':
+      return info(`ESP is ${event.note}`)
     case 'fastpath.refused':
       return error(`the data plane refused ${event.what}: ${event.message} (${event.code})`)
     case 'network.trouble':

@@ -24,7 +24,7 @@ export type OpenError = Error & { readonly code: string; readonly subject: strin
 export type NativeKernelOptions = Omit<NativeOptions, 'workers' | 'engine'> & {
   /** PPP interfaces are called so and a number. */
   readonly devicePrefix: string
-  /** `off`, `auto` or a device's name. */
+  /** `auto`, `off`, `crypto`, `packet` or a device's name. */
   readonly offload: string
   /** Path of a holder's socket; empty: none. */
   readonly holder: string
@@ -138,6 +138,8 @@ export type NativeModule = NativeEngines & {
       /** Absent or empty: all that are here; the usual ones. */
       engines?: readonly string[]
       algorithms?: readonly string[]
+      /** Octets of ESP payload; 0 is IMIX. Absent: 64, 512, 1400 and IMIX. */
+      sizes?: readonly number[]
     },
     progress: (done: number, all: number) => boolean,
   ) => readonly NativeBenchResult[]

@@ -84,6 +84,8 @@ export type FastPathEvent =
       readonly on: 'applied'
       readonly job: number
       readonly failure?: { readonly code: string; readonly message: string }
+      /** Beside success, when it is another than before: whether a network device takes the SAs, or why it doesn't. */
+      readonly note?: string
     }
   /** An IKE message; the non-ESP marker is off. `overflowed` counts messages dropped since the last one because the ring was full. */
   | { readonly on: 'ike'; readonly path: Path; readonly octets: Uint8Array; readonly overflowed?: number }

@@ -8,8 +8,8 @@ import { NativePath, sharedOptions } from './native-path.ts'
 export type KernelPathOptions = {
   /** PPP interfaces are called so and a number; at most 10 characters. */
   readonly devicePrefix?: string
-  /** `auto`: by the device that the packets leave by, if it can; or a device's name. */
-  readonly offload?: 'auto' | 'off' | (string & {})
+  /** `auto`: by the device that the packets leave by, if it can: whole packets, else the cipher. `crypto`, `packet`: only that. Or a device's name. */
+  readonly offload?: 'auto' | 'off' | 'crypto' | 'packet' | (string & {})
   /** Path of the socket of the holder, which keeps descriptors while the daemon is away. */
   readonly holder?: string
   /** Take over what a former process left in the kernel and with the holder, instead of removing it. */

