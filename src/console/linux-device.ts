@@ -27,7 +27,7 @@ const boardFile = '/etc/gatehouse/board'
 const unit = 'gatehouse.service'
 const mostText = 1_000_000
 /** Milliseconds that a gateway may take to come up, and the system to be set up: a board under load, or one in an emulator, is slow. */
-const startMs = 120_000
+const startMs = 240_000
 const applyMs = 300_000
 
 export function linuxDevice(place: Place): Device {

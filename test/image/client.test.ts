@@ -95,13 +95,13 @@ async function gatehouse(...args: readonly string[]): Promise<{ code: number; te
 describe.runIf(root)('a board from the factory', () => {
   test('the wizard on the console configures it', async () => {
     await answerWizard(board!.console)
-    await board!.console.expect(/Done\. The clients' pre-shared key is/, 120_000)
-    await board!.console.expect(/boxed> /, 60_000)
+    await board!.console.expect(/Done\. The clients' pre-shared key is/, 600_000)
+    await board!.console.expect(/boxed> /, 120_000)
     await until(
       'the gateway to serve',
       async () => (await board!.sh('gatehouse status --state /run/gatehouse')).code === 0,
       {
-        timeoutMs: 180_000,
+        timeoutMs: 400_000,
         everyMs: 2000,
       },
     )
@@ -144,13 +144,13 @@ describe.runIf(root)('a board from the factory', () => {
   test('the daemon is killed with -9 while the client pings: systemd held the descriptors, it is the same session, no echo is missing', async () => {
     const before = await session()
     expect(await held()).toBeGreaterThan(0)
-    const pinging = client!.sh('ping -q -c 300 -i 0.2 $REMOTE', { timeoutMs: 180_000 })
+    const pinging = client!.sh('ping -q -c 300 -i 0.2 $REMOTE', { timeoutMs: 400_000 })
     await board!.must('kill -9 $(systemctl show -P MainPID gatehouse)')
     await until(
       'systemd to start it anew',
       async () =>
         /^1\nactive$/.test((await board!.sh('systemctl show -P NRestarts -P ActiveState gatehouse')).text.trim()),
-      { timeoutMs: 180_000, everyMs: 1000 },
+      { timeoutMs: 400_000, everyMs: 1000 },
     )
     expect(await session()).toEqual(before)
     expect((await pinging).stdout).toMatch(/300 packets transmitted, 300 received/)

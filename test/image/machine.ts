@@ -133,7 +133,9 @@ function commandLine(options: MachineOptions, socket: string): [string, string[]
     ...['-device', `virtio-net-pci,netdev=${id},addr=${address},mac=52:54:00:67:68:0${address}`],
   ]
   const shared = [
-    ...['-accel', 'tcg', '-smp', '1', '-m', `${megabytes}`, '-nodefaults', '-display', 'none', '-serial', 'pty'],
+    ...['-accel', 'tcg', '-smp', '1', '-m', `${megabytes}`, '-nodefaults', '-display', 'none'],
+    // A copy of what the console said, for whoever watches a run.
+    ...['-chardev', `pty,id=console,logfile=${socket}.console`, '-serial', 'chardev:console'],
     ...drive('disk', disk, 'cache=writethrough'),
     ...['-device', 'virtio-blk-pci,drive=disk,addr=5'],
     ...(stick ? [...drive('stick', stick, 'readonly=on'), '-device', 'virtio-blk-pci,drive=stick,addr=6'] : []),
