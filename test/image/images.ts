@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Board } from '../../board/common/board.ts'
 import { buildImage, cacheFolder, checkout } from '../../images/build.ts'
 import { makeBundle } from '../../images/bundle.ts'
@@ -19,25 +20,31 @@ export type TestImage = {
 
 const home = join(cacheFolder, 'test')
 
-/** The image of the commit; built unless it is there. With GATEHOUSE_IMAGE_AS_IS=1 the one that is there, whatever commit it is of. */
-export async function ensureImage(name: BoardName): Promise<TestImage> {
+/** Laid over the image for the tests alone. */
+export const testOverlays: readonly string[] = [join(import.meta.dirname, 'overlay')]
+
+/**
+ * The image of the commit; built unless it is there. With GATEHOUSE_IMAGE_AS_IS=1 the one that is there, whatever commit it is of, unless `exactly`
+ * this commit's is needed.
+ */
+export function ensureImage(name: BoardName, { exactly = false } = {}): Promise<TestImage> {
+  return alone(async () => {
+    const folder = join(home, name)
+    const record = join(folder, 'built.json')
+    const held: TestImage | undefined = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')) : undefined
+    const asIs = process.env.GATEHOUSE_IMAGE_AS_IS === '1' && !exactly
+    if (held && asIs && existsSync(held.disk)) return held
+    const { version } = await laySources(checkout, cacheFolder)
+    return held && held.version === version && existsSync(held.disk) ? held : build(name, version)
+  })
+}
+
+async function build(name: BoardName, version: string): Promise<TestImage> {
   const folder = join(home, name)
-  const record = join(folder, 'built.json')
-  const { version } = await laySources(checkout, cacheFolder)
-  if (existsSync(record)) {
-    const held: TestImage = JSON.parse(readFileSync(record, 'utf8'))
-    const wanted = held.version === version || process.env.GATEHOUSE_IMAGE_AS_IS === '1'
-    if (wanted && existsSync(held.disk)) return held
-  }
   const began = Date.now()
   const fresh = `${folder}.draft`
   rmSync(fresh, { recursive: true, force: true })
-  const built = await buildImage({
-    board: await boardOf(name),
-    out: fresh,
-    overlays: [join(import.meta.dirname, 'overlay')],
-    say,
-  })
+  const built = await buildImage({ board: await boardOf(name), out: fresh, overlays: testOverlays, say })
   const image = {
     disk: join(folder, built.disk),
     bundle: join(folder, built.bundle),
@@ -49,6 +56,29 @@ export async function ensureImage(name: BoardName): Promise<TestImage> {
   renameSync(fresh, folder)
   say(`${name}: built in ${((Date.now() - began) / 1000).toFixed(0)} s`)
   return image
+}
+
+/** One at a time among the test files: the folder of the sources is shared. */
+export async function alone<T>(work: () => Promise<T>): Promise<T> {
+  mkdirSync(home, { recursive: true })
+  const lock = join(home, 'lock')
+  for (;;) {
+    try {
+      writeFileSync(lock, `${process.pid}`, { flag: 'wx' })
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      const holder = existsSync(lock) ? readFileSync(lock, 'utf8') : ''
+      // Of a run that was ended; an empty one is being written just now.
+      if (holder !== '' && !existsSync(`/proc/${holder}`)) rmSync(lock, { force: true })
+      await sleep(200)
+    }
+  }
+  try {
+    return await work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
 }
 
 export async function boardOf(name: string): Promise<Board> {

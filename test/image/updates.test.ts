@@ -1,15 +1,11 @@
 // Updates, and all that can go wrong with them: whatever happens, the board starts, with the old firmware or with the new.
 import { rmSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { until } from '../interop/lab/run.ts'
 import { bundleStick, diskFrom, ensureImage, scratchFolder, type TestImage } from './images.ts'
 import { Machine } from './machine.ts'
+import { install, reboot, settled, slotsOf } from './updating.ts'
 
 const root = process.getuid?.() === 0
-/** 50 in `npm run image:test:long`. */
-const powerCuts = Number(process.env.GATEHOUSE_POWER_CUTS ?? 5)
-const seed = Number(process.env.GATEHOUSE_SEED ?? Date.now() % 1_000_000)
 
 let scratch: string
 let image: TestImage
@@ -32,35 +28,6 @@ async function start(disk: string): Promise<Machine> {
   machine = await Machine.start({ firmware: 'bios', disk, stick, scratch })
   await machine.booted(300_000)
   return machine
-}
-
-/** A board that runs and has found itself good. */
-async function settled(board: Machine): Promise<Slots> {
-  await until(
-    'the health check to end',
-    async () => (await board.must('systemctl show -P ActiveState gatehouse-health')) === 'active',
-    {
-      timeoutMs: 300_000,
-      everyMs: 1000,
-    },
-  )
-  return slotsOf(board)
-}
-
-type Slots = { booted: string; A_OK: string; B_OK: string; TRIAL: string }
-
-async function slotsOf(board: Machine): Promise<Slots> {
-  const lines = (await board.must('/usr/lib/gatehouse/slots show')).split('\n').map((line) => line.split('='))
-  const { booted, A_OK, B_OK, TRIAL } = Object.fromEntries(lines) as Record<string, string>
-  return { booted: booted!, A_OK: A_OK!, B_OK: B_OK!, TRIAL: TRIAL! }
-}
-
-const plugged = 'mkdir -p /run/stick; mountpoint -q /run/stick || mount -t squashfs -o ro /dev/vdb /run/stick'
-const install = (name: string) => `${plugged}; gatehouse update install /run/stick/${name}.raucb`
-
-async function reboot(board: Machine): Promise<void> {
-  await board.sh('systemctl reboot --no-block', 60_000)
-  await board.booted(400_000)
 }
 
 describe.runIf(root)('an update', () => {
@@ -119,39 +86,3 @@ describe.runIf(root)('an update', () => {
     expect(await settled(board)).toEqual({ booted: 'A', A_OK: '1', B_OK: '0', TRIAL: '' })
   })
 })
-
-describe.runIf(root)(`power cuts in the middle of an update (seed ${seed})`, () => {
-  test(`${powerCuts} cuts at random moments: always old or new`, { timeout: powerCuts * 600_000 }, async () => {
-    const random = randomFrom(seed)
-    const disk = await diskFrom(image, scratch)
-    let board = await start(disk)
-    await settled(board)
-    await board.must('echo kept > /config/kept; sync')
-    // The span from the command to the end of the trial, by this machine's own pace.
-    const began = Date.now()
-    await board.must(install('good'), 400_000)
-    const installMs = Date.now() - began
-    for (let cut = 0; cut < powerCuts; cut++) {
-      const wait = random() * installMs * 2.5
-      void board.sh(`${install('good')} && systemctl reboot`, 900_000).catch(() => undefined)
-      await sleep(wait)
-      await board.cut()
-      board = await start(disk)
-      const slots = await settled(board)
-      process.stderr.write(`cut ${cut + 1} after ${(wait / 1000).toFixed(1)} s: ${JSON.stringify(slots)}\n`)
-      expect(['A', 'B']).toContain(slots.booted)
-      expect(await board.must('cat /config/kept')).toBe('kept')
-    }
-  })
-})
-
-/** Mulberry32: a failing seed replays its moments. */
-function randomFrom(start: number): () => number {
-  let state = start | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

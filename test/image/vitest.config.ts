@@ -1,4 +1,4 @@
-// The images' tests: whole boards in QEMU, one at a time. They take minutes, root, and two cores of their own.
+// The images' tests: whole boards in QEMU. They take minutes, root, and two cores of their own.
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -7,8 +7,8 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     globalSetup: ['setup.ts'],
     pool: 'forks',
-    maxWorkers: 1,
-    fileParallelism: false,
+    // QEMU emulates on one processor: two boards at a time use two.
+    maxWorkers: Number(process.env.GATEHOUSE_IMAGE_WORKERS ?? 2),
     testTimeout: 1_200_000,
     hookTimeout: 1_200_000,
     teardownTimeout: 30_000,
