@@ -124,11 +124,10 @@ echo ====; cat /tmp/gatehouse.yaml; stat -c %a /tmp/gatehouse.yaml; ./gatehouse 
     const [json, after] = output.split('====\n') as [string, string]
     const { results, choice, reasons, written } = JSON.parse(json)
     const seen = new Set(results.map(({ what, esp }: { what: string; esp: string }) => `${what} ${esp}`))
-    for (const size of ['64 octets', '512 octets', '1400 octets', 'IMIX']) {
-      for (const state of ['idle', 'loaded']) {
-        expect(seen).toContain(`ESP in memory, af-alg, ${size}, ${state} aes128gcm16`)
-        expect(seen).toContain(`ESP in memory, af-alg:cryptd(cbc(des3_ede-generic)), ${size}, ${state} 3des-sha1`)
-      }
+    // Quickly is with IMIX alone, which is what decides; without --quick 64, 512 and 1,400 octets are measured too.
+    for (const state of ['idle', 'loaded']) {
+      expect(seen).toContain(`ESP in memory, af-alg, IMIX, ${state} aes128gcm16`)
+      expect(seen).toContain(`ESP in memory, af-alg:cryptd(cbc(des3_ede-generic)), IMIX, ${state} 3des-sha1`)
     }
     expect(results.every(({ gbps }: { gbps: number }) => gbps > 0)).toBe(true)
     // Nothing of user-mode Linux's kernel is as fast as a library in the process.

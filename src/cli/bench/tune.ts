@@ -6,6 +6,8 @@ import { proposalsFor } from '../../algorithms/levels.ts'
 import { showEspProposal } from '../../algorithms/proposals.ts'
 import type { Configuration } from '../../config/configuration.ts'
 import { type EngineChoice, withEngines } from '../../config/engines-section.ts'
+import { Archive } from '../../console/archive.ts'
+import { systemDisk } from '../../console/disk.ts'
 import { loadNative, type NativeBenchResult, type NativeModule } from '../../platform/addon.ts'
 import { choose, gbps, priorityAbove, type Verdict } from '../../platform/linux/engine-choice.ts'
 import { espAlgorithms, type KernelDriver, kernelDrivers } from '../../platform/linux/kernel-crypto.ts'
@@ -36,7 +38,7 @@ const usual: readonly string[] = [
   'des-sha1',
 ]
 
-/** With `--quick`: one of each cipher. */
+/** With `--quick`: one of each cipher, with IMIX. */
 const usualQuickly: readonly string[] = ['aes128gcm16', 'aes128-sha1', '3des-sha1', 'des-sha1']
 
 type Line = { readonly subject: string; readonly choice: string; readonly why: string }
@@ -65,7 +67,8 @@ export async function tune(
   const { choice, lines } = decide(results, plan, configuration)
   const before = file === undefined ? undefined : readText(file)
   const after = before === undefined ? undefined : withEngines(before, choice)
-  if (file !== undefined && after !== undefined && after !== before) replaceFile(realpathSync(file), after)
+  if (file !== undefined && before !== undefined && after !== undefined && after !== before)
+    keep(realpathSync(file), before, after)
   const written = after === undefined ? null : file
   if (options.json) {
     process.stdout.write(
@@ -79,6 +82,18 @@ export async function tune(
   else if (after === before) process.stdout.write(`${file} says so already\n`)
   else process.stdout.write(`written to ${file} (engines:); gatehouse up takes it when it starts\n`)
   return 0
+}
+
+/** Where the console keeps revisions this is one more, so that `rollback` knows it. Throws where a commit waits: going back would take this away with it. */
+function keep(file: string, before: string, after: string): void {
+  const archive = new Archive(systemDisk, file)
+  if (!existsSync(archive.folder)) return replaceFile(file, after)
+  if (archive.pending() ?? archive.claimed())
+    throw new Error('nothing is written: a commit waits for its confirmation; "confirm" it or "commit cancel" first')
+  const note = (who: string, comment: string) => ({ at: new Date().toISOString(), who, comment })
+  archive.record(before, note('found', 'as it was found'))
+  archive.replace(after)
+  archive.record(after, note('bench engines --tune', 'the fastest engines, as measured'))
 }
 
 type Plan = {
@@ -118,12 +133,13 @@ function planOf(native: NativeModule, configuration: Configuration | undefined, 
 const afAlg = (driver: string) => `af-alg:${driver}`
 
 function measure(native: NativeModule, plan: Plan, quick: boolean, progress: Progress): readonly NativeBenchResult[] {
+  // Quickly: IMIX alone, by which is chosen, and as few keys and packets as make one round of it, so that a slow machine comes to an end too.
   const effort = quick
-    ? { milliseconds: 5, repeats: 3, securityAssociations: 8, batch: 32 }
-    : { milliseconds: 50, repeats: 5, securityAssociations: 64 }
+    ? { milliseconds: 5, repeats: 3, securityAssociations: 4, batch: 12, sizes: [0] }
+    : { milliseconds: 50, repeats: 5, securityAssociations: 64, sizes: [64, 512, 1400, 0] }
   // Under load a measurement is at least some of the scheduler's turns long.
   const underLoad = { ...effort, milliseconds: Math.max(effort.milliseconds, 25) }
-  const sizes = 4
+  const sizes = effort.sizes.length
   const jobs = [
     ...plan.engines.map((engine) => ({ engine, algorithms: plan.algorithms })),
     ...plan.kernel.flatMap(({ drivers, measured }) =>
