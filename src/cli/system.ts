@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { run as runCommand } from '../platform/linux/command.ts'
+import { takeTurn } from '../platform/linux/turn.ts'
 import { apply, preview } from '../system/apply.ts'
 import { loadBoard, namedBoard, portsOf } from '../system/board.ts'
 import { systemFiles } from '../system/files.ts'
@@ -33,21 +34,32 @@ export function run(args: readonly string[]): Promise<number> {
       throw new UsageError(`this is right: ${usage}`)
     const root = values.root ?? '/'
     const board = values.board === undefined ? await loadBoard(root) : await namedBoard(values.board)
-    const { configuration, code } = values.config
-      ? read(values.config, portsOf(board), values.boot ?? false)
-      : { configuration: undefined, code: 0 }
-    if (code !== 0 && !values.boot) return code
-    const files = systemFiles(configuration, board)
-    if (values['dry-run']) {
-      process.stdout.write(preview(files, root))
+    const here = resolve(root) === '/'
+    // The console's commit and the start of the machine may meet: whoever comes second reads the newer configuration, and neither undoes the other.
+    const turn = here && !values['dry-run'] ? takeTurn(turnFile, turnMs) : undefined
+    try {
+      const { configuration, code } = values.config
+        ? read(values.config, portsOf(board), values.boot ?? false)
+        : { configuration: undefined, code: 0 }
+      if (code !== 0 && !values.boot) return code
+      const files = systemFiles(configuration, board)
+      if (values['dry-run']) {
+        process.stdout.write(preview(files, root))
+        return code
+      }
+      const { changed, activated } = await apply(files, root, here ? thisMachine : undefined)
+      for (const line of [...changed, ...activated]) process.stdout.write(`${line}\n`)
+      if (changed.length === 0) process.stdout.write('nothing changed\n')
       return code
+    } finally {
+      turn?.end()
     }
-    const { changed, activated } = await apply(files, root, resolve(root) === '/' ? thisMachine : undefined)
-    for (const line of [...changed, ...activated]) process.stdout.write(`${line}\n`)
-    if (changed.length === 0) process.stdout.write('nothing changed\n')
-    return code
   })
 }
+
+const turnFile = '/run/gatehouse-system.lock'
+/** Milliseconds. The other one may be a board's start, which takes its time. */
+const turnMs = 170_000
 
 const thisMachine = { run: runCommand, writeFile: writeFileSync }
 

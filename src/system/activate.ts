@@ -64,7 +64,8 @@ const actions: Readonly<Record<Concern, Action>> = {
   syslog: (changed, { run }) => startOrStop('gatehouse-syslog.service', rsyslogFile, changed, run),
   resolvers: async (_, { run }) => {
     if (!(await active('gatehouse-resolvers.path', run))) return undefined
-    await run('systemctl', ['restart', 'gatehouse-resolvers.service'])
+    // Its unit comes after the one that we may be running in at start: waiting for it would be waiting for ourselves.
+    await run('systemctl', ['restart', '--no-block', 'gatehouse-resolvers.service'])
     return 'the resolvers are written anew'
   },
   // Programs read it when they start; the daemon follows its configuration.
@@ -91,7 +92,7 @@ async function restart(unit: string, run: Run): Promise<string | undefined> {
   return `${unit} was restarted`
 }
 
-/** A service that is there for one file. Before the machine is up, its unit's condition decides. */
+/** A service that is there for one file. Until `system apply` has ended at the machine's start, its unit comes by itself afterwards, and its condition decides. */
 async function startOrStop(
   unit: string,
   file: string,
@@ -104,7 +105,8 @@ async function startOrStop(
     await run('systemctl', ['stop', unit])
     return `${unit} was stopped`
   }
-  if (!(await active('multi-user.target', run))) return undefined
+  const start = (await run('systemctl', ['show', '-P', 'ActiveState', 'gatehouse-system.service'])).trim()
+  if (start === 'inactive' || start === 'activating') return undefined
   await run('systemctl', ['restart', unit])
   return `${unit} was started`
 }

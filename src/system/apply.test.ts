@@ -127,6 +127,8 @@ function machine(active: readonly string[], failing = /^never$/) {
           if (active.includes(args.at(-1)!)) return ''
           throw new Error('inactive')
         }
+        if (line.startsWith('systemctl show -P ActiveState'))
+          return active.includes(args.at(-1)!) ? 'active\n' : 'activating\n'
         ran.push(line)
         if (failing.test(line)) throw new Error(`${line}: it failed`)
         return ''
@@ -140,7 +142,7 @@ const up = [
   'systemd-networkd.service',
   'systemd-timesyncd.service',
   'systemd-journald.service',
-  'multi-user.target',
+  'gatehouse-system.service',
   'gatehouse-pppoe.service',
 ]
 
@@ -168,6 +170,12 @@ describe('services are told', () => {
       'systemctl restart gatehouse-pppoe.service',
       'systemctl restart gatehouse-syslog.service',
     ])
+  })
+
+  test('resolvers without waiting: at start their unit comes after the one that tells them', async () => {
+    const { machine: starting, ran } = machine(['gatehouse-resolvers.path'])
+    await activate([text('/etc/gatehouse/resolvers', 'x', 'resolvers')], starting)
+    expect(ran).toEqual(['systemctl restart --no-block gatehouse-resolvers.service'])
   })
 
   test('that are no longer wanted to stop, and the bridge to go', async () => {
