@@ -1,6 +1,7 @@
 // The configuration as everybody else sees it: a frozen value with every default filled in. `parse.ts` makes it of text.
 import type { EspProposal, IkeProposal } from '../algorithms/algorithms.ts'
 import type { SecurityLevel } from '../algorithms/levels.ts'
+import type { Policies } from '../policy/policy.ts'
 import type { Network } from '../wire/network.ts'
 import type { Secret } from '../wire/secret.ts'
 
@@ -134,6 +135,8 @@ export type Configuration = {
   readonly workers: number | undefined
   readonly remoteAccess: RemoteAccess
   readonly users: readonly UserEntry[]
+  /** IPsec policies in the terms of Windows; without the section only the built-in L2TP rule. */
+  readonly policies: Policies
   /** Undefined: the machine's own settings are somebody else's business. */
   readonly system: SystemEntry | undefined
 }

@@ -5,6 +5,7 @@ import { addressOctets, addressText } from '../wire/address.ts'
 import { parsePasswordHash } from '../wire/password-hash.ts'
 import { Secret } from '../wire/secret.ts'
 import { nearest } from './nearest.ts'
+import { policiesSchema } from './policies-section.ts'
 import {
   address,
   addressRange,
@@ -246,6 +247,7 @@ export const schema = z.strictObject({
   workers: integer(1, 256).optional(),
   remoteAccess,
   users: z.array(user).default([]),
+  policies: policiesSchema.optional(),
   system: system.optional(),
 })
 

@@ -4,6 +4,7 @@ import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { maskOf } from '../wire/network.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
+import { policiesOf } from './policies-section.ts'
 import type { Parsed } from './schema.ts'
 import { type BoardPorts, checkSystem, systemOf } from './system.ts'
 
@@ -85,6 +86,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
       sessionSeconds: sessionLimit,
       idleSeconds: idleLimit,
     })),
+    policies: policiesOf(parsed.policies, problems),
     system: systemOf(parsed, problems),
   }
   checkDataplane(parsed, problems)
