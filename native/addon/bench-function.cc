@@ -22,6 +22,7 @@ Napi::Object toObject(Napi::Env env, const bench::Result& result) {
   object.Set("spread", result.spread);
   object.Set("limitGbps", result.limitGbps);
   object.Set("ratio", result.ratio);
+  object.Set("ratioSpread", result.ratioSpread);
   object.Set("processorShare", result.processorShare);
   object.Set("loaded", result.loaded);
   return object;

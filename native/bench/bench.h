@@ -38,12 +38,14 @@ struct Result {
   /// Through the SA: UDP, L2TP and PPP headers written or read, sequence number, IV, padding, replay. Median; octets of ESP payload.
   double gbps = 0;
   double packetsPerSecond = 0;
-  /// Half the distance from the slowest to the fastest, of the median.
+  /// Half the distance between the quartiles of the repeats, as a share of the median.
   double spread = 0;
   /// The engine alone on the same packets, in the same run.
   double limitGbps = 0;
   /// Of path to limit: the median of the measurements' own ratios.
   double ratio = 0;
+  /// As `spread`, of the ratios.
+  double ratioSpread = 0;
   /// Share of a core that the measuring thread took meanwhile; what is left a device did, or other threads of the kernel. The wall clock's and the
   /// processor's time of the whole measurement.
   double processorShare = 0;

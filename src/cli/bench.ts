@@ -16,6 +16,7 @@ import { renderTable } from './bench/table.ts'
 const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: () => Promise<Bench> }>> = {
   engines: { inAll: true, load: async () => (await import('./bench/engines.ts')).benchEngines },
   throughput: { inAll: true, load: async () => (await import('./bench/throughput.ts')).benchThroughput },
+  'against softether': { inAll: false, load: async () => (await import('./bench/against.ts')).benchAgainstSoftEther },
 }
 
 /** Exit code of --compare when something got slower. */

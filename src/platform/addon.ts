@@ -67,6 +67,7 @@ export type NativeBenchResult = {
   readonly spread: number
   readonly limitGbps: number
   readonly ratio: number
+  readonly ratioSpread: number
   /** Of a core, that the measuring thread took. */
   readonly processorShare: number
   readonly loaded: boolean
@@ -125,6 +126,8 @@ export type NativeModule = NativeEngines & {
   readonly KernelPlane: new (options: NativeKernelOptions, wake: () => void) => NativeKernelPlane
   /** Some milliseconds. */
   readonly probeKernel: () => NativeKernelProbe
+  /** Takes away SAs, policies and the table of a kernel plane that is gone. */
+  readonly removeKernelRemains: () => void
   /** Blocks for seconds to minutes. */
   readonly benchEngines: (
     options: {

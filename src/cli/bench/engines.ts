@@ -9,7 +9,7 @@ export async function benchEngines(quick: boolean, progress: Progress): Promise<
     progress(done, all, 'ESP in memory')
     return true
   })
-  return results.map(({ engine, algorithm, direction, size, gbps, spread, limitGbps, ratio }) => ({
+  return results.map(({ engine, algorithm, direction, size, gbps, spread, limitGbps, ratio, ratioSpread }) => ({
     what: `ESP in memory, ${engine}, ${size === 'imix' ? 'IMIX' : `${size} octets`}`,
     esp: algorithm,
     direction,
@@ -17,5 +17,9 @@ export async function benchEngines(quick: boolean, progress: Progress): Promise<
     limit: limitGbps,
     ratio,
     spread,
+    ratioSpread,
+    limitOf: 'for ESP in memory the engine alone: its library on the same packets and keys',
+    // The aim is of what is fastest here; what other engines reach is for the choice between them.
+    ...(size === '1400' && engine === results[0]?.engine ? { aim: { ratio: 0.8 } } : {}),
   }))
 }

@@ -7,7 +7,7 @@ import { choose, priorityAbove, scoreOf } from './engine-choice.ts'
 function measured(engine: string, algorithm: string, idle: number, loaded: number): NativeBenchResult[] {
   const of = (size: string, direction: 'seal' | 'open', isLoaded: boolean, gbps: number): NativeBenchResult => ({
     ...{ engine, algorithm, direction, size, gbps, loaded: isLoaded },
-    ...{ packetsPerSecond: 1, spread: 0, limitGbps: gbps, ratio: 1, processorShare: 1 },
+    ...{ packetsPerSecond: 1, spread: 0, limitGbps: gbps, ratio: 1, ratioSpread: 0, processorShare: 1 },
   })
   return (['seal', 'open'] as const).flatMap((direction) => [
     of('imix', direction, false, idle),

@@ -1,0 +1,68 @@
+// TCP by iperf3 from inside of a namespace: Gbit/s that arrived.
+import { spawn, spawnSync } from 'node:child_process'
+import type { ScratchNamespace } from '../scratch-namespace.ts'
+
+export const directions = ['up', 'down', 'both'] as const
+/** From the client to the server, back, or at once. */
+export type Direction = (typeof directions)[number]
+
+/** Throws an Error that says what to install. */
+export function needIperf(): void {
+  if (spawnSync('iperf3', ['--version'], { stdio: 'ignore' }).status !== 0) {
+    throw new Error('throughput is measured with iperf3, which is not here: apt-get install iperf3')
+  }
+}
+
+type Report = {
+  readonly error?: string
+  readonly end?: {
+    readonly sum_received?: { readonly bits_per_second: number }
+    readonly sum_received_bidir_reverse?: { readonly bits_per_second: number }
+  }
+}
+
+/** The server; SIGTERM ends it. Resolves when it listens. */
+export async function serveIperf(namespace: ScratchNamespace): Promise<() => Promise<void>> {
+  const child = spawn(...namespace.enter(['iperf3', '--server']), { stdio: 'ignore' })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  for (let tries = 0; !namespace.run('ss', ['-lnt']).includes(':5201 '); tries++) {
+    if (tries > 200 || child.exitCode !== null) throw new Error('iperf3 --server does not listen on port 5201')
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return async () => {
+    child.kill('SIGTERM')
+    await ended
+  }
+}
+
+/** One stream each way for so many seconds; of both directions the sum. */
+export async function tcp(
+  from: ScratchNamespace,
+  server: string,
+  direction: Direction,
+  seconds: number,
+): Promise<number> {
+  const way = { up: [], down: ['--reverse'], both: ['--bidir'] }[direction]
+  const child = spawn(...from.enter(['iperf3', '--client', server, '--json', '--time', String(seconds), ...way]), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [text, complaint] = ['', '']
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    complaint += chunk
+  })
+  await new Promise((resolve) => child.once('close', resolve))
+  let report: Report = {}
+  try {
+    report = JSON.parse(text) as Report
+  } catch {
+    // What it said instead is told below.
+  }
+  const { sum_received: there, sum_received_bidir_reverse: back } = report.end ?? {}
+  if (!there || (direction === 'both' && !back)) {
+    throw new Error(`iperf3 to ${server} failed: ${(report.error ?? (complaint || text)).trim().slice(0, 300)}`)
+  }
+  return (there.bits_per_second + (back?.bits_per_second ?? 0)) / 1e9
+}
