@@ -38,7 +38,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     scratch = scratchFolder()
     const disk = await diskFrom(await ensureImage('qemu-x86_64'), scratch)
     board = await Machine.start({ firmware: 'bios', disk, scratch })
-    await board.booted(300_000)
+    await board.booted(900_000)
     await settled()
   })
 
@@ -54,7 +54,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     const file = '/config/gatehouse.yaml'
     await board.must(`cat > ${file} <<'END'\n${text}END\nchown root:gatehouse ${file}; chmod 0640 ${file}; sync`)
     await board.sh('systemctl reboot', 10_000).catch(() => undefined)
-    await board.booted(300_000)
+    await board.booted(900_000)
     await settled()
   }
 

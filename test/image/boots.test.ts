@@ -38,10 +38,10 @@ describe.runIf(root)('a factory-fresh board', () => {
   test.each(ways)('%s by %s: asks its first question, nothing has failed, memory is left', async (name, firmware) => {
     const image = await ensureImage(name)
     const board = await boot(image, firmware)
-    await board.console.expect(question, 300_000)
+    await board.console.expect(question, 900_000)
     // Seconds of processor time: a busy machine must not decide.
     const seconds = board.processorSeconds()
-    await board.booted(300_000)
+    await board.booted(900_000)
     await board.must('systemctl is-system-running --wait || true', 200_000)
     expect(await board.must('systemctl --failed --no-legend --plain')).toBe('')
     const memory = await board.must("awk '/MemTotal|MemAvailable/ { print $2 }' /proc/meminfo")
@@ -74,7 +74,7 @@ describe.runIf(root)('the boot environment', () => {
     writeFileSync(file, text)
     await must('mcopy', ['-o', '-i', `${disk}@@${espOffset}`, file, '::gatehouse/grubenv'])
     const board = await boot(image, 'bios', disk)
-    await board.booted(300_000)
+    await board.booted(900_000)
     await board.must('systemctl start gatehouse-health', 200_000)
     expect(await board.must('/usr/lib/gatehouse/slots show')).toBe(
       'booted=A\nORDER=A B\nA_OK=1\nA_TRY=0\nB_OK=1\nB_TRY=0\nTRIAL=',
@@ -92,7 +92,7 @@ describe.runIf(root)('the slot', () => {
     await must('dd', [`if=${disk}`, `of=${disk}`, 'bs=1M', 'skip=65', 'seek=225', 'count=160', 'conv=notrunc'])
     await spoil(disk, a)
     const board = await boot(image, 'bios', disk)
-    await board.booted(300_000)
+    await board.booted(900_000)
     expect(await board.must('/usr/lib/gatehouse/slots booted')).toBe('B')
   })
 })

@@ -76,7 +76,7 @@ afterAll(async () => {
 
 async function answerWizard(console: Console): Promise<void> {
   for (const [question, answer] of answers) {
-    await console.expect(new RegExp(`${question.source}[^\\n]*\\]: `), 300_000)
+    await console.expect(new RegExp(`${question.source}[^\\n]*\\]: `), 900_000)
     console.send(`${answer}\r`)
   }
 }

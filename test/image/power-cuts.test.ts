@@ -29,7 +29,7 @@ afterAll(async () => {
 
 async function start(disk: string): Promise<Machine> {
   machine = await Machine.start({ firmware: 'bios', disk, stick, scratch })
-  await machine.booted(600_000)
+  await machine.booted(900_000)
   return machine
 }
 
@@ -42,7 +42,7 @@ describe.runIf(root)(`power cuts in the middle of an update (seed ${seed})`, () 
     await board.must('echo kept > /config/kept; sync')
     // The span from the command to the end of the trial, by this machine's own pace.
     const began = Date.now()
-    await board.must(install('good'), 400_000)
+    await board.must(install('good'), 900_000)
     const installMs = Date.now() - began
     for (let cut = 0; cut < powerCuts; cut++) {
       const wait = random() * installMs * 2.5

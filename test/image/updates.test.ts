@@ -26,7 +26,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 async function start(disk: string): Promise<Machine> {
   machine = await Machine.start({ firmware: 'bios', disk, stick, scratch })
-  await machine.booted(300_000)
+  await machine.booted(900_000)
   return machine
 }
 
@@ -34,7 +34,7 @@ describe.runIf(root)('an update', () => {
   test('good: B starts, a tunnel comes up through it, it stays', async () => {
     const board = await start(await diskFrom(image, scratch))
     expect(await settled(board)).toEqual({ booted: 'A', A_OK: '1', B_OK: '1', TRIAL: '' })
-    const { code, text } = await board.sh(install('good'), 400_000)
+    const { code, text } = await board.sh(install('good'), 900_000)
     expect(text).toContain('on trial')
     expect(code).toBe(0)
     expect((await slotsOf(board)).TRIAL).toBe('B')
@@ -56,7 +56,7 @@ describe.runIf(root)('an update', () => {
     expect([plain.code, plain.text]).toEqual([1, expect.stringMatching(/format.*plain|plain.*format/i)])
     expect(await slotB()).toBe(untouched)
     expect(await slotsOf(board)).toEqual(before)
-    const tampered = await board.sh(install('tampered'), 400_000)
+    const tampered = await board.sh(install('tampered'), 900_000)
     expect(tampered.code).toBe(1)
     expect(await slotsOf(board)).toEqual({ booted: 'A', A_OK: '1', B_OK: '0', TRIAL: '' })
     await reboot(board)
@@ -66,7 +66,7 @@ describe.runIf(root)('an update', () => {
   test('whose userland never comes: three tries, then A again, which says so', async () => {
     const board = await start(await diskFrom(image, scratch))
     await settled(board)
-    expect((await board.sh(install('dead'), 400_000)).code).toBe(0)
+    expect((await board.sh(install('dead'), 900_000)).code).toBe(0)
     await reboot(board)
     expect(await settled(board)).toEqual({ booted: 'A', A_OK: '1', B_OK: '0', TRIAL: '' })
     expect(board.console.text.match(/gatehouse: slot B\r?\n/g)).toHaveLength(3)
@@ -79,10 +79,10 @@ describe.runIf(root)('an update', () => {
     const board = await start(await diskFrom(image, scratch))
     await settled(board)
     await board.must('echo B > /config/test-unhealthy; sync')
-    expect((await board.sh(install('good'), 400_000)).code).toBe(0)
+    expect((await board.sh(install('good'), 900_000)).code).toBe(0)
     await reboot(board)
     expect(await board.must('/usr/lib/gatehouse/slots booted')).toBe('B')
-    await board.booted(600_000)
+    await board.booted(900_000)
     expect(await settled(board)).toEqual({ booted: 'A', A_OK: '1', B_OK: '0', TRIAL: '' })
   })
 })

@@ -27,5 +27,5 @@ export const install = (name: string) => `${plugged}; gatehouse update install /
 
 export async function reboot(board: Machine): Promise<void> {
   await board.sh('systemctl reboot --no-block', 60_000)
-  await board.booted(600_000)
+  await board.booted(900_000)
 }

@@ -9,8 +9,8 @@ export default defineConfig({
     pool: 'forks',
     // QEMU emulates on one processor: two boards at a time use two.
     maxWorkers: Number(process.env.GATEHOUSE_IMAGE_WORKERS ?? 2),
-    testTimeout: 1_200_000,
-    hookTimeout: 1_200_000,
+    testTimeout: 3_600_000,
+    hookTimeout: 3_600_000,
     teardownTimeout: 30_000,
     reporters: ['verbose'],
   },
