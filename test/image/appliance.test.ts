@@ -48,7 +48,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     rmSync(scratch, { recursive: true, force: true })
   })
 
-  const settled = () => board.must('systemctl is-system-running --wait || true', 200_000)
+  const settled = () => board.must('systemctl is-system-running --wait || true', 900_000)
 
   async function configure(text: string): Promise<void> {
     const file = '/config/gatehouse.yaml'
@@ -59,7 +59,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
   }
 
   const eventually = (what: string, script: string, wanted: RegExp) =>
-    until(what, async () => wanted.exec((await board.sh(script)).text)?.[0], { timeoutMs: 120_000, everyMs: 1000 })
+    until(what, async () => wanted.exec((await board.sh(script)).text)?.[0], { timeoutMs: 600_000, everyMs: 1000 })
 
   test('factory-fresh: the firewall is closed, logs are in memory, the hardware watchdog is armed', async () => {
     const rules = await board.must('nft list table inet gatehouse_system')
@@ -114,11 +114,11 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
   test('PPPoE in its sandbox: its discovery leaves by the WAN', async () => {
     const wan = 'wan: { port: wan0, pppoe: { user: somebody, password: something } }'
     await board.must(`sed 's/wan: .*/${wan}/' /config/gatehouse.yaml > /run/pppoe.yaml`)
-    const heard = board.must('timeout 250 tcpdump -c 1 -ni wan0 pppoed', 260_000)
-    await board.must('gatehouse system apply --config /run/pppoe.yaml', 250_000)
+    const heard = board.must('timeout 800 tcpdump -c 1 -ni wan0 pppoed', 800_000)
+    await board.must('gatehouse system apply --config /run/pppoe.yaml', 800_000)
     expect(await heard).toMatch(/PPPoE PADI/)
     expect(await board.must('systemctl show -P ActiveState -P NRestarts gatehouse-pppoe')).toBe('0\nactive')
-    await board.must('gatehouse system apply --config /config/gatehouse.yaml', 250_000)
+    await board.must('gatehouse system apply --config /config/gatehouse.yaml', 800_000)
     expect(await board.must('systemctl show -P ActiveState gatehouse-pppoe')).toBe('inactive')
   })
 
@@ -127,7 +127,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     await eventually('a second life', 'systemctl show gatehouse --property NRestarts --value', /^[1-9]/m)
     await eventually('the daemon', 'systemctl is-active gatehouse', /^active$/m)
     expect(await board.must('journalctl -u gatehouse -b --no-pager | grep -c "Watchdog timeout"')).toBe('1')
-  }, 240_000)
+  })
 
   test('the last known time is noted at shutdown', async () => {
     const noted = Number(await board.must('stat -c %Y /config/clock'))

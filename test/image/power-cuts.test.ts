@@ -34,7 +34,7 @@ async function start(disk: string): Promise<Machine> {
 }
 
 describe.runIf(root)(`power cuts in the middle of an update (seed ${seed})`, () => {
-  test(`${powerCuts} cuts at random moments: always old or new`, { timeout: powerCuts * 600_000 }, async () => {
+  test(`${powerCuts} cuts at random moments: always old or new`, { timeout: powerCuts * 3_600_000 }, async () => {
     const random = randomFrom(seed)
     const disk = await diskFrom(image, scratch)
     let board = await start(disk)

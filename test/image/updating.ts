@@ -9,7 +9,7 @@ export async function settled(board: Machine): Promise<Slots> {
   await until(
     'the health check to end',
     async () => (await board.must('systemctl show -P ActiveState gatehouse-health')) === 'active',
-    { timeoutMs: 600_000, everyMs: 1000 },
+    { timeoutMs: 900_000, everyMs: 1000 },
   )
   return slotsOf(board)
 }
