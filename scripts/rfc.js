@@ -1,72 +1,104 @@
-// `npm run rfc`: which MUSTs the tests prove. Collects the names of tests that cite a section (`RFC 2409 §5.5`), by RFC and section, and says which RFCs that the sources cite have
-// none. Plain JavaScript.
-import { readdirSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+// `npm run rfc`: the MUSTs of the RFCs that the project speaks, each with the test that proves it or the reason why not (test/rfc/*.txt). Ends with 1 where
+// one has neither, or names a test that is not there. `npm run rfc -- --text FOLDER` also compares with the RFCs themselves (rfc2408.txt …), where
+// somebody has them: which sections demand something and have no line here. Plain JavaScript.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 
 const root = join(import.meta.dirname, '..')
-const citation = /RFC (\d{3,5})(?:,? (?:§|app\. )([A-Z]?[\d.]*\d|[A-Z]))?/g
+const folder = join(root, 'test', 'rfc')
 
-/** @param {string} folder */
-function files(folder) {
-  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(ts|cc|h)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !/node_modules|\/build[^/]*\//.test(path))
+/** @typedef {{ rfc: string, line: number, section: string, demand: string, proof: string }} Must */
+
+/** @returns {Must[]} every line of the register, in order */
+export function musts() {
+  return readdirSync(folder)
+    .filter((name) => /^\d+\.txt$/.test(name))
     .sort()
+    .flatMap((name) =>
+      readFileSync(join(folder, name), 'utf8')
+        .split('\n')
+        .map((text, i) => ({ text, line: i + 1 }))
+        .filter(({ text }) => text !== '' && !text.startsWith('#'))
+        .map(({ text, line }) => {
+          const [section = '', demand = '', ...proof] = text.split(' | ')
+          return { rfc: name.slice(0, -4), line, section, demand, proof: proof.join(' | ') }
+        }),
+    )
 }
 
-/** @typedef {{ rfc: number, section: string, file: string, line: number, text: string, must: boolean }} Citation */
+/** Where a register's `ike/keys`, `scenarios/ike` or `native/esp` is. @param {string} name */
+function fileOf(name) {
+  if (name.startsWith('native/')) return join(root, 'native', 'test', `${name.slice(7)}.cc`)
+  const inSource = join(root, 'src', `${name}.test.ts`)
+  return existsSync(inSource) ? inSource : join(root, 'test', `${name}.test.ts`)
+}
 
-/** @param {string} path @returns {Citation[]} */
-function citations(path) {
-  const found = []
-  for (const [i, line] of readFileSync(path, 'utf8').split('\n').entries()) {
-    for (const [, rfc, section] of line.matchAll(citation)) {
-      const text = line.trim().replace(/\s+/g, ' ')
-      found.push({
-        rfc: Number(rfc),
-        section: section ?? '',
-        file: relative(root, path),
-        line: i + 1,
-        text,
-        must: /\bMUST(?: NOT)?\b/.test(line),
-      })
+/** What is wrong with a line, in words, or undefined. @param {Must} must */
+export function fault({ section, demand, proof }) {
+  if (!/^([A-Z]\d*|\d+(\.\d+)*)$/.test(section) || demand === '')
+    return 'a line is: section | demand | test FILE: NAME, or not: REASON'
+  if (proof.startsWith('not: ')) return proof.length > 30 ? undefined : 'the reason says too little'
+  const [, file, name] = /^test (\S+): (.+)$/.exec(proof) ?? []
+  if (!file || !name) return 'neither a test nor a reason'
+  const path = fileOf(file)
+  if (!existsSync(path)) return `there is no ${path.slice(root.length + 1)}`
+  return readFileSync(path, 'utf8').includes(name) ? undefined : `${path.slice(root.length + 1)} has no test “${name}”`
+}
+
+/** Sections of an RFC's text that hold a MUST, SHALL or REQUIRED. @param {string} text */
+export function demandingSections(text) {
+  const found = new Set()
+  let section = ''
+  for (const line of text.split('\n')) {
+    const heading = /^(\d+(?:\.\d+)*|[A-Z]\d*)\.? {1,3}[A-Z]/.exec(line)
+    if (heading?.[1]) section = heading[1]
+    if (section && /\b(MUST|SHALL|REQUIRED)\b/.test(line)) found.add(section)
+  }
+  return [...found]
+}
+
+/** Sections that demand something and stand in no line, nor does a section above or below them. @param {string} texts */
+function uncovered(texts) {
+  const all = musts()
+  return [...new Set(all.map(({ rfc }) => rfc))].flatMap((rfc) => {
+    const path = join(texts, `rfc${rfc}.txt`)
+    if (!existsSync(path)) return [`RFC ${rfc}: ${path} is not there`]
+    const ours = all.filter((one) => one.rfc === rfc).map(({ section }) => section)
+    return demandingSections(readFileSync(path, 'utf8'))
+      .filter(
+        (section) =>
+          !ours.some((one) => one === section || section.startsWith(`${one}.`) || one.startsWith(`${section}.`)),
+      )
+      .map((section) => `RFC ${rfc} §${section} demands something and has no line`)
+  })
+}
+
+function main() {
+  let faults = 0
+  let rfc = ''
+  for (const must of musts()) {
+    if (must.rfc !== rfc) {
+      rfc = must.rfc
+      process.stdout.write(`\nRFC ${rfc}\n`)
     }
+    const wrong = fault(must)
+    if (wrong) faults++
+    process.stdout.write(
+      `  §${must.section} ${must.demand}\n      ${wrong ? `FAULT (test/rfc/${rfc}.txt:${must.line}): ${wrong}` : must.proof}\n`,
+    )
   }
-  return found
+  const at = process.argv.indexOf('--text')
+  const texts = at > 0 ? process.argv[at + 1] : undefined
+  const open = texts ? uncovered(texts) : []
+  for (const one of open) process.stdout.write(`${one}\n`)
+  const all = musts()
+  const proved = all.filter(({ proof }) => proof.startsWith('test ')).length
+  process.stdout.write(
+    `\n${all.length} demands: ${proved} with a test, ${all.length - proved} with a reason, ${faults} with neither\n`,
+  )
+  process.exitCode = faults + open.length > 0 ? 1 : 0
 }
 
-const all = ['src', 'test', 'native'].flatMap(files)
-const isTest = (/** @type {string} */ path) => /\.test\.ts$|\/test\//.test(path)
-const proofs = all.filter(isTest).flatMap(citations)
-const sources = all.filter((path) => !isTest(path)).flatMap(citations)
-
-/** @param {Citation[]} from */
-function byRfc(from) {
-  const groups = new Map()
-  for (const one of from) groups.set(one.rfc, [...(groups.get(one.rfc) ?? []), one])
-  return [...groups].sort(([a], [b]) => a - b)
-}
-
-const sectionOrder = (/** @type {Citation} */ a, /** @type {Citation} */ b) =>
-  a.section.localeCompare(b.section, 'en', { numeric: true })
-
-for (const [rfc, cited] of byRfc(proofs)) {
-  process.stdout.write(`RFC ${rfc}: ${cited.length} citations in tests\n`)
-  for (const { section, file, line, must, text } of cited.toSorted(sectionOrder)) {
-    const quote = must ? `  “${text.slice(0, 140)}”` : ''
-    process.stdout.write(`  ${section ? `§${section}`.padEnd(10) : '          '} ${file}:${line}${quote}\n`)
-  }
-}
-const proved = new Set(proofs.map(({ rfc, section }) => `${rfc} ${section}`))
-const missing = new Map()
-for (const { rfc, section } of sources)
-  if (section && !proved.has(`${rfc} ${section}`)) missing.set(rfc, (missing.get(rfc) ?? new Set()).add(section))
-process.stdout.write('\nCited in sources, by no test:\n')
-for (const [rfc, sections] of [...missing].sort(([a], [b]) => a - b)) {
-  const list = [...sections].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).map((section) => `§${section}`)
-  process.stdout.write(`  RFC ${rfc}: ${list.join(', ')}\n`)
-}
-const musts = proofs.filter(({ must }) => must).length
-process.stdout.write(`\n${proofs.length} citations in tests, ${musts} of them quote a MUST\n`)
+if (process.argv[1] === fileURLToPath(import.meta.url)) main()

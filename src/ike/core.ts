@@ -13,6 +13,7 @@ import * as responder from './exchanges/main-mode-responder.ts'
 import { notInstalled } from './exchanges/quick-mode.ts'
 import * as quickInitiator from './exchanges/quick-mode-initiator.ts'
 import * as quickResponder from './exchanges/quick-mode-responder.ts'
+import { inFragments, longestMessage, receiveFragment } from './fragmentation.ts'
 import type { Received } from './message.ts'
 import { preSharedKeysFor } from './pre-shared-keys.ts'
 import { changedRecords, restore, standingPeers } from './records.ts'
@@ -24,8 +25,8 @@ import { receiveStranger } from './strangers.ts'
 import { timerDue } from './timers.ts'
 import { emit, reportInvalid, type Turn } from './turn.ts'
 import { parseChain } from './wire/chain.ts'
-import { parseHeader } from './wire/header.ts'
-import { exchangeType } from './wire/numbers.ts'
+import { headerOctets, parseHeader } from './wire/header.ts'
+import { exchangeType, payloadType } from './wire/numbers.ts'
 
 export class IkeCore implements Machine<IkeInput, IkeEffect>, Durable {
   readonly #state: IkeState
@@ -68,7 +69,7 @@ export class IkeCore implements Machine<IkeInput, IkeEffect>, Durable {
       const sa = this.#state.sas.get(id)
       if (sa) dropSa(turn, sa, 'the peer has restarted')
     }
-    return turn.effects
+    return inFragments(turn.state, turn.effects, turn.state.policy.fragmentOctets)
   }
 }
 
@@ -126,13 +127,11 @@ function shutdown(turn: Turn): void {
   }
 }
 
-// Ours: what a negotiation keeps of its first message is bounded by this; a chain of certificates fits.
-const longestMessage = 16_384
-
 // --- a datagram -------------------------------------------------------------------------------------------------------------------------
 
 /** Octets from anywhere: what does not parse is reported, within a quota, and changes nothing. */
-function receive(turn: Turn, path: Path, octets: Uint8Array): void {
+function receive(turn: Turn, path: Path, marked: Uint8Array): void {
+  const octets = withoutMarker(marked)
   if (octets.length > longestMessage) return reportInvalid(turn, path, `a message of ${octets.length} octets`)
   try {
     const { header, body } = parseHeader(octets)
@@ -143,10 +142,22 @@ function receive(turn: Turn, path: Path, octets: Uint8Array): void {
   }
 }
 
+// An iOS of 2013 put the non-ESP marker before its messages twice (libreswan iface_udp.c). No initiator cookie begins with four zeros by chance that often.
+function withoutMarker(octets: Uint8Array): Uint8Array {
+  const doubled = octets.length > headerOctets + 4 && octets.subarray(0, 4).every((octet) => octet === 0)
+  if (!doubled) return octets
+  const length = new DataView(octets.buffer, octets.byteOffset).getUint32(4 + headerOctets - 4)
+  return length === octets.length - 4 ? octets.subarray(4) : octets
+}
+
 function route(turn: Turn, received: Received): void {
   const { header, path } = received
   const main = header.exchange === exchangeType.main
   if (header.major !== 1) return receiveStranger(turn, received)
+  if (header.next === payloadType.FRAGMENT) {
+    const whole = receiveFragment(turn, received)
+    return whole && receive(turn, path, whole)
+  }
   if (main && header.responderCookie.every((octet) => octet === 0)) return first(turn, received)
   const sa = findSa(turn, header)
   if (!sa) return receiveStranger(turn, received)

@@ -56,7 +56,12 @@ export function remember(turn: Turn, sa: IkeSa, received: Uint8Array, reply: Uin
 
 /** Whether these octets were dealt with before; if so, answers them once more, to where they came from. */
 export function answeredBefore(turn: Turn, sa: IkeSa, path: Path, received: Uint8Array): boolean {
-  const answer = sa.answers.get(digest(received))
+  return repeatAnswer(turn, sa, path, digest(received))
+}
+
+/** The same by the key of the octets. */
+export function repeatAnswer(turn: Turn, sa: IkeSa, path: Path, key: string): boolean {
+  const answer = sa.answers.get(key)
   if (!answer) return false
   if (answer.reply && turn.now - answer.at >= answerPauseMs) {
     answer.at = turn.now

@@ -60,6 +60,8 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     weBehindNat: false,
     dialledDirectly: false,
     dpd: false,
+    fragmentation: false,
+    fragments: undefined,
     identity: undefined,
     shownIdentity: undefined,
     established: undefined,
@@ -106,7 +108,7 @@ export function newCookie(turn: Turn): Uint8Array {
   }
 }
 
-export function findSa(turn: Turn, cookies: Cookies): IkeSa | undefined {
+export function findSa(turn: Pick<Turn, 'state'>, cookies: Cookies): IkeSa | undefined {
   const id =
     turn.state.byCookies.get(cookiesKey(cookies)) ??
     turn.state.byCookies.get(cookiesKey({ ...cookies, responderCookie: noCookie }))
@@ -193,6 +195,7 @@ export function dropSa(turn: Turn, sa: IkeSa, reason: string): void {
   if (sa.first !== undefined) state.byFirst.delete(sa.first)
   halfOpen.closed(turn, sa.id)
   state.bare.delete(sa.id)
+  state.assembling.delete(sa.id)
   for (const what of ['give-up', 'resend', 'ike-rekey', 'ike-expire', 'retire', 'forget', 'answers', 'keepalive'])
     arm(turn, `${what} ${sa.id}`, undefined)
   for (const messageId of sa.quick.keys()) arm(turn, `quick ${sa.id} ${messageId}`, undefined)

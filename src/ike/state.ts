@@ -6,6 +6,7 @@ import type { Instant } from '../wire/machine.ts'
 import { TouchedMap } from '../wire/touched.ts'
 import type { ClientKind, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
 import type { Software } from './fingerprint.ts'
+import type { Fragments } from './fragmentation.ts'
 import { type HalfOpen, noHalfOpen } from './half-open.ts'
 import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
 import type { NatMethod } from './nat.ts'
@@ -104,6 +105,9 @@ export type IkeSa = {
   dialledDirectly: boolean
   /** The peer announced RFC 3706. */
   dpd: boolean
+  /** Both sides announced that they take fragments. */
+  fragmentation: boolean
+  fragments: Fragments | undefined
   /** The peer's ID, authenticated: `ID_IPV4_ADDR 192.168.1.2`. */
   identity: string | undefined
   /** The same for people. */
@@ -314,6 +318,8 @@ export type IkeState = {
   readonly halfOpen: HalfOpen
   /** Established ISAKMP SAs without a peer, the oldest first. */
   readonly bare: Set<IkeSaId>
+  /** ISAKMP SAs with a message of which only parts came, the oldest first. */
+  readonly assembling: Set<IkeSaId>
   /** ISAKMP SAs to drop at the end of this turn. */
   readonly forget: IkeSaId[]
   readonly invalidQuota: Quota
@@ -336,6 +342,7 @@ export function newState(policy: IkePolicy): IkeState {
     timers: new Deadlines(),
     halfOpen: noHalfOpen(),
     bare: new Set(),
+    assembling: new Set(),
     forget: [],
     // Ours. What strangers can make us log or send: per source a few at once and then one in so many milliseconds; in all likewise.
     invalidQuota: quota(3, 5_000, 50, 100),

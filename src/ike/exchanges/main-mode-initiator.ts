@@ -7,6 +7,7 @@ import { equal } from '../../wire/codec.ts'
 import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
+import { fragmentationId } from '../fragmentation.ts'
 import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received, sealedMessage } from '../message.ts'
@@ -52,7 +53,7 @@ export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion)
   const cookies = { initiatorCookie: newCookie(turn), responderCookie: new Uint8Array(8) }
   const octets = clearMessage({ cookies, exchange: exchangeType.main, messageId: 0 }, [
     offered,
-    ...[...natVendorIds(), vendorOctets('DPD'), vendorOctets('Gatehouse')].map(vidPayload),
+    ...[...natVendorIds(), fragmentationId(false), vendorOctets('DPD'), vendorOctets('Gatehouse')].map(vidPayload),
   ])
   const timer = `resend ${turn.state.next.sa}`
   const resend = sendUntilAnswered(turn, timer, path, octets)
@@ -84,6 +85,7 @@ export function receiveMM2(
   sa.software = software
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')
+  sa.fragmentation = vendors.includes('FRAGMENTATION')
   const agreed = {
     proposal: answer.proposal,
     saiB: phase1.offered.body,

@@ -8,6 +8,7 @@ import { publicValueFault } from '../../crypto/dh.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { WorkResult } from '../contract.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
+import { fragmentationId } from '../fragmentation.ts'
 import * as halfOpen from '../half-open.ts'
 import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
@@ -17,6 +18,7 @@ import { chooseNatMethod, natDPayloads, natMethods } from '../nat.ts'
 import { notifyInClear } from '../notify.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { selectIke } from '../proposals.ts'
+import { hasQuirk } from '../quirks.ts'
 import { remember } from '../retransmit.ts'
 import { advance, createSa, dropSa, newCookie } from '../sa.ts'
 import type { Exchanged, IkeSa, Phase1, Phase1Work } from '../state.ts'
@@ -63,6 +65,7 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
   const vendors = vendorNames(payloads)
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')
+  sa.fragmentation = vendors.includes('FRAGMENTATION')
   const answer = [chosen.answer, ...vendorIds(sa)]
   reply(turn, sa, octets, clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, answer))
 }
@@ -85,6 +88,7 @@ function admit(turn: Turn, { path }: Received): boolean {
 function vendorIds(sa: IkeSa): readonly Payload[] {
   return [
     ...(sa.natMethod ? [vidPayload(vendorOctets(natMethods[sa.natMethod].vendor))] : []),
+    ...(sa.fragmentation ? [vidPayload(fragmentationId(hasQuirk('plain FRAGMENTATION id', sa)))] : []),
     ...(sa.dpd ? [vidPayload(vendorOctets('DPD'))] : []),
     ...(sa.client === 'gatehouse' ? [vidPayload(vendorOctets('Gatehouse'))] : []),
   ]
