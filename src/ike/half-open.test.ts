@@ -43,7 +43,7 @@ describe('half-open negotiations', () => {
     expect(gateway.eventsOf('ike.limit.reached')).toMatchObject([{ limit: 'per-source', dropped: 1 }])
   })
 
-  test('when all places are taken, a source that completed before takes one of a stranger', () => {
+  test('when all places are taken, those who never answered give way, to who completed before and to strangers', () => {
     const { time, gateway, flood, connect, open } = gatewayWith({ perSource: 4, total: 20 })
     const office = connect('198.51.100.7')
     time.run(2_000)
@@ -53,9 +53,33 @@ describe('half-open negotiations', () => {
     const stranger = connect('198.51.100.8')
     office.connect(server)
     time.run(time.now + 500)
-    expect(stranger.news).toEqual([])
+    expect(stranger.news.map((effect) => effect.do)).toEqual(['peerUp'])
     expect(office.news.map((effect) => effect.do)).toEqual(['peerUp', 'peerGone', 'peerUp'])
     expect(gateway.eventsOf('ike.limit.reached').map(({ limit }) => limit)).toContain('total')
+  })
+
+  test('a forger’s 10,000 first messages a second, each from another address: an honest client is in within 3 s', () => {
+    const { time, gateway, flood, connect, open } = gatewayWith({ perSource: 64, total: 1_000 })
+    let forged = 0
+    const everyMillisecond = () => {
+      for (let i = 0; i < 10; i++, forged++) flood(`10.${forged >> 16}.${(forged >> 8) & 255}.${forged & 255}`, 1)
+      time.after(1, everyMillisecond)
+    }
+    everyMillisecond()
+    time.run(200)
+    expect(open()).toBe(1_000)
+    const client = connect('198.51.100.7')
+    expect(time.run(3_200, () => client.news.length > 0)).toBe(true)
+    expect(client.news.map((effect) => effect.do)).toEqual(['peerUp'])
+    expect([open() <= 1_000, gateway.eventsOf('ike.limit.reached').length <= 10]).toEqual([true, true])
+  })
+
+  test('who answered gives way to no stranger: with every place taken by such, the next one is dropped', () => {
+    const { gateway, flood, open } = gatewayWith({ perSource: 4, total: 4 })
+    flood('198.51.100.66', 4)
+    gateway.core.state.halfOpen.unanswered.clear()
+    flood('198.51.100.67', 1)
+    expect([open(), gateway.eventsOf('ike.limit.reached').map(({ limit }) => limit)]).toEqual([4, ['total']])
   })
 
   test('a source that completed one can’t take all the places either', () => {

@@ -115,6 +115,7 @@ export function receiveMM3(
   if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault), seenBy(sa.client, 789))
   findNat(turn, sa, agreed, payloads)
   remember(turn, sa, received.octets, undefined)
+  halfOpen.answered(turn, sa.id)
   const gxi = publicValue.slice()
   const niB = required(payloads, 'NONCE').nonce.slice()
   const job = startWork(
