@@ -24,6 +24,8 @@ export type Place = {
 const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 /** Written by the image: the board's name. */
 const boardFile = '/etc/gatehouse/board'
+/** Written by the image: version, commit, and whose key it was signed with. */
+const firmwareFile = '/etc/gatehouse/firmware'
 const unit = 'gatehouse.service'
 const mostText = 1_000_000
 /** Milliseconds that a gateway may take to come up, and the system to be set up: a board under load, or one in an emulator, is slow. */
@@ -278,7 +280,7 @@ function versionFacts(): Facts {
     version: string
   }
   return [
-    ['firmware', named('IMAGE_VERSION') ?? version],
+    ['firmware', firstLine(firmwareFile) ?? named('IMAGE_VERSION') ?? version],
     ['gatehouse', version],
     ['system', named('PRETTY_NAME') ?? 'unknown'],
     ['kernel', release()],
