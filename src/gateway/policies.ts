@@ -36,6 +36,7 @@ export function ikePolicyOf({ remoteAccess, publicAddress, security, ports }: Co
     // RFC 3948 §4's default.
     keepaliveSeconds: 20,
     halfOpen: remoteAccess.halfOpen,
+    aggressiveMode: security === 'legacy',
     disabled: disabledAt(security),
   }
 }

@@ -30,6 +30,8 @@ export type IkePolicy = {
   readonly publicAddress: string | undefined
   /** Let every peer believe that it is behind a NAT, so that its ESP always comes in UDP; always so with `publicAddress`. */
   readonly forceEncapsulation?: boolean
+  /** Aggressive mode with pre-shared keys is answered: it shows names in clear and lets a guessable key be found. */
+  readonly aggressiveMode?: boolean
   /** Octets of an IP packet beyond which our IKE messages go out in fragments, to peers that take them; 1280 if undefined. */
   readonly fragmentOctets?: number | undefined
   /** Our own UDP ports where they are not 500 and 4500 (tests, a client that shares a machine with a gateway). */

@@ -7,6 +7,7 @@ import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine } from '../wire/machine.ts'
 import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, WorkResult } from './contract.ts'
 import { heard, moved, pairUsed, sequenceLow } from './data-path.ts'
+import * as aggressive from './exchanges/aggressive-mode-responder.ts'
 import * as informational from './exchanges/informational.ts'
 import * as initiator from './exchanges/main-mode-initiator.ts'
 import * as responder from './exchanges/main-mode-responder.ts'
@@ -152,13 +153,15 @@ function withoutMarker(octets: Uint8Array): Uint8Array {
 
 function route(turn: Turn, received: Received): void {
   const { header, path } = received
-  const main = header.exchange === exchangeType.main
+  const begins =
+    header.exchange === exchangeType.main ||
+    (header.exchange === exchangeType.aggressive && turn.state.policy.aggressiveMode === true)
   if (header.major !== 1) return receiveStranger(turn, received)
   if (header.next === payloadType.FRAGMENT) {
     const whole = receiveFragment(turn, received)
     return whole && receive(turn, path, whole)
   }
-  if (main && header.responderCookie.every((octet) => octet === 0)) return first(turn, received)
+  if (begins && header.responderCookie.every((octet) => octet === 0)) return first(turn, received)
   const sa = findSa(turn, header)
   if (!sa) return receiveStranger(turn, received)
   if (answeredBefore(turn, sa, path, received.octets)) return repeated(turn, sa, header.messageId)
@@ -179,7 +182,9 @@ function first(turn: Turn, received: Received): void {
     return reportInvalid(turn, path, 'a first message that is encrypted or has a message id')
   // Our own first message come back: some NATs and attackers reflect.
   if (turn.state.byCookies.has(cookiesKey(header))) return
-  responder.receiveMM1(turn, received, parseChain(header.next, body, 'clear'))
+  const chain = parseChain(header.next, body, 'clear')
+  if (header.exchange === exchangeType.aggressive) aggressive.receiveAM1(turn, received, chain)
+  else responder.receiveMM1(turn, received, chain)
 }
 
 function repeated(turn: Turn, sa: IkeSa, messageId: number): void {
@@ -191,6 +196,8 @@ function exchange(turn: Turn, sa: IkeSa, received: Received): void {
   switch (header.exchange) {
     case exchangeType.main:
       return mainMode(turn, sa, received)
+    case exchangeType.aggressive:
+      return aggressiveMode(turn, sa, received)
     case exchangeType.quick:
       return quickMode(turn, sa, received)
     case exchangeType.informational:
@@ -242,6 +249,15 @@ function mainMode(turn: Turn, sa: IkeSa, received: Received): void {
   }
 }
 
+function aggressiveMode(turn: Turn, sa: IkeSa, received: Received): void {
+  const { phase1 } = sa
+  if (phase1.is === 'computing') return park(sa, received)
+  if (phase1.is !== 'awaiting AM3') return
+  if (received.header.messageId !== 0 || !received.header.encrypted)
+    return reportInvalid(turn, received.path, 'AM3 in clear or with a message id')
+  aggressive.receiveAM3(turn, sa, phase1, received)
+}
+
 // Before anybody is authenticated a negotiation stays where it began.
 function fromTheSame(sa: IkeSa, { remote }: Path): boolean {
   return sa.path.remote.address === remote.address && sa.path.remote.port === remote.port
@@ -272,7 +288,8 @@ function done(turn: Turn, job: number, result: WorkResult): void {
   const { phase1 } = sa
   if (phase1.is !== 'computing' || phase1.job !== job) return
   const { work } = phase1
-  if (work.to === 'send MM3') initiator.sendMM3(turn, sa, work, result)
+  if (work.to === 'send AM2') aggressive.sendAM2(turn, sa, work, result)
+  else if (work.to === 'send MM3') initiator.sendMM3(turn, sa, work, result)
   else if (work.to === 'send MM4') responder.sendMM4(turn, sa, work, result)
   else initiator.sendMM5(turn, sa, work, result)
   if (turn.state.sas.has(sa.id)) unpark(turn, sa, phase1)

@@ -5,7 +5,7 @@ import type { Payload } from './wire/payloads.ts'
 type Kind = Payload['is']
 type Count = readonly [least: number, most: number]
 
-export type MessageName = 'MM1' | 'MM2' | 'MM3' | 'MM4' | 'MM5' | 'MM6' | 'QM1' | 'QM2' | 'QM3' | 'INFO'
+export type MessageName = 'AM1' | 'AM3' | 'MM1' | 'MM2' | 'MM3' | 'MM4' | 'MM5' | 'MM6' | 'QM1' | 'QM2' | 'QM3' | 'INFO'
 
 export type MessageRule = {
   readonly exchange: number
@@ -26,6 +26,7 @@ const natD: Count = [0, 16]
 const everywhere: Readonly<Partial<Record<Kind, Count>>> = { VID: [0, many], N: [0, many], unknown: [0, many] }
 
 const phase1 = { exchange: exchangeType.main, messageId: 'zero', first: undefined } as const
+const aggressive = { exchange: exchangeType.aggressive, messageId: 'zero' } as const
 const quick = { exchange: exchangeType.quick, messageId: 'not zero', sealed: true, first: 'HASH' } as const
 
 const offer: MessageRule = {
@@ -55,6 +56,13 @@ export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
   QM1: offer,
   QM2: offer,
   QM3: { ...quick, payloads: { HASH: [1, 1] } },
+  AM1: {
+    ...aggressive,
+    sealed: false,
+    first: 'SA',
+    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], CERTREQ: [0, many] },
+  },
+  AM3: { ...aggressive, sealed: true, first: undefined, payloads: { HASH: [1, 1], 'NAT-D': natD } },
   INFO: {
     exchange: exchangeType.informational,
     sealed: true,

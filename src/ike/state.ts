@@ -36,6 +36,15 @@ export type Exchanged = {
 
 /** What happens when the Diffie-Hellman work is done. */
 export type Phase1Work =
+  | {
+      readonly to: 'send AM2'
+      readonly agreed: Agreed
+      readonly answer: SaPayload
+      readonly gxi: Uint8Array
+      readonly niB: Uint8Array
+      readonly idiiB: Uint8Array
+      readonly received: Uint8Array
+    }
   | { readonly to: 'send MM3'; readonly agreed: Agreed }
   | {
       readonly to: 'send MM4'
@@ -54,6 +63,14 @@ export type Phase1Work =
 
 /** Named for the message that is awaited. */
 export type Phase1 =
+  /** Aggressive mode: the peer's ID came in clear, and is believed with AM3. */
+  | {
+      readonly is: 'awaiting AM3'
+      readonly exchanged: Exchanged
+      readonly keys: IkeKeys
+      readonly iv: Uint8Array
+      readonly idiiB: Uint8Array
+    }
   | { readonly is: 'awaiting MM2'; readonly offered: SaPayload; readonly resend: Resend }
   | { readonly is: 'awaiting MM3'; readonly agreed: Agreed }
   | { readonly is: 'computing'; readonly job: number; readonly work: Phase1Work }

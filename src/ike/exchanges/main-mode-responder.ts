@@ -70,7 +70,7 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
   reply(turn, sa, octets, clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, answer))
 }
 
-function admit(turn: Turn, { path }: Received): boolean {
+export function admit(turn: Turn, { path }: Received): boolean {
   const admission = halfOpen.admission(turn, path)
   if (admission.is === 'dropped') {
     halfOpen.reportDropped(turn, path, admission.limit)
@@ -85,7 +85,7 @@ function admit(turn: Turn, { path }: Received): boolean {
 }
 
 // Only what the peer itself announced is answered: a Windows update once refused gateways for their vendor ids.
-function vendorIds(sa: IkeSa): readonly Payload[] {
+export function vendorIds(sa: IkeSa): readonly Payload[] {
   return [
     ...(sa.natMethod ? [vidPayload(vendorOctets(natMethods[sa.natMethod].vendor))] : []),
     ...(sa.fragmentation ? [vidPayload(fragmentationId(hasQuirk('plain FRAGMENTATION id', sa)))] : []),

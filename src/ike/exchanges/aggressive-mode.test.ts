@@ -1,0 +1,180 @@
+// Aggressive mode as a client with a group name speaks it, message by message, and what a forger, a wrong key and a policy that forbids it get.
+import { describe, expect, test } from 'vitest'
+import { ikePolicy } from '../../../test/scenarios/ike-host.ts'
+import { SeededRandom } from '../../../test/scenarios/network.ts'
+import { doWork } from '../../../test/scenarios/sync-dh.ts'
+import { proposalsFor } from '../../algorithms/levels.ts'
+import type { Path } from '../../wire/address.ts'
+import type { IkeEffect, IkePolicy } from '../contract.ts'
+import { IkeCore } from '../core.ts'
+import { deriveIkeKeys, hashI, hashR, phase1Iv, sealBody, skeyidOfPreSharedKey } from '../keys.ts'
+import { natHash } from '../nat.ts'
+import { offerIke } from '../offers.ts'
+import { readIkeTransform } from '../transforms.ts'
+import { emitChain, padded, parseChain } from '../wire/chain.ts'
+import { emitMessage, parseHeader } from '../wire/header.ts'
+import { exchangeType, identificationType, payloadType } from '../wire/numbers.ts'
+import {
+  hashPayload,
+  idPayload,
+  kePayload,
+  natDPayload,
+  noncePayload,
+  type Payload,
+  vidPayload,
+} from '../wire/payloads.ts'
+import { vendorOctets } from '../wire/vendor-ids.ts'
+
+const server = { address: '198.51.100.1', port: 500 }
+const outside = { address: '203.0.113.9', port: 500 }
+const proposal = { cipher: 'aes128', hash: 'sha1', group: 'ecp256' } as const
+
+function gateway(more: Partial<IkePolicy> = {}): IkeCore {
+  return new IkeCore(ikePolicy({ key: 'secret', ...proposalsFor('legacy'), aggressiveMode: true, ...more }))
+}
+
+/** A client with the name `vpnusers`; its answers are those of an honest one but for what a test spoils. */
+class Client {
+  readonly core: IkeCore
+  readonly effects: IkeEffect[] = []
+  readonly random = new SeededRandom(3)
+  readonly own = doWork({ do: 'generate', group: 'ecp256' }, this.random)
+  readonly niB = this.random.octets(16)
+  readonly id = idPayload({
+    idType: identificationType.ID_KEY_ID,
+    protocol: 0,
+    port: 0,
+    data: new TextEncoder().encode('vpnusers'),
+  })
+  readonly offer = offerIke([proposal], { seconds: 3600, kilobytes: undefined })
+  path: Path = { local: server, remote: outside }
+
+  constructor(core: IkeCore) {
+    this.core = core
+  }
+
+  say(octets: Uint8Array): Uint8Array[] {
+    const queue = [
+      ...this.core.handle({ on: 'datagram', path: this.path, octets }, { now: 1_000, random: this.random }),
+    ]
+    const sent: Uint8Array[] = []
+    for (let effect = queue.shift(); effect; effect = queue.shift()) {
+      this.effects.push(effect)
+      if (effect.do === 'send') sent.push(effect.octets)
+      if (effect.do !== 'work') continue
+      const result = doWork(effect.work, this.random)
+      queue.push(...this.core.handle({ on: 'done', job: effect.job, result }, { now: 1_000, random: this.random }))
+    }
+    return sent
+  }
+
+  get gxi(): Uint8Array {
+    if (this.own.is !== 'generated') throw new Error('no key pair')
+    return this.own.publicValue
+  }
+
+  am1(vendors: readonly Payload[] = [], gxi = this.gxi): Uint8Array {
+    const chain = emitChain([this.offer, kePayload(gxi), noncePayload(this.niB), this.id, ...vendors])
+    const cookies = { initiatorCookie: new Uint8Array(8).fill(7), responderCookie: new Uint8Array(8) }
+    return emitMessage({ ...cookies, exchange: exchangeType.aggressive, next: chain.first }, chain.octets)
+  }
+
+  /** Reads AM2 and makes AM3; `natD` are the ends that it names. */
+  am3(am2: Uint8Array, psk = 'secret', natD: readonly (typeof outside)[] = []) {
+    const { header, body } = parseHeader(am2)
+    const { payloads } = parseChain(header.next, body, 'clear')
+    const find = <K extends Payload['is']>(is: K) =>
+      payloads.find((one) => one.is === is) as Extract<Payload, { is: K }>
+    if (this.own.is !== 'generated') throw new Error('no key pair')
+    const gxr = find('KE').publicValue
+    const shared = doWork(
+      { do: 'agree', group: 'ecp256', privateValue: this.own.privateValue, peerPublic: gxr },
+      this.random,
+    )
+    if (shared.is !== 'agreed') throw new Error('no secret')
+    const skeyid = skeyidOfPreSharedKey('sha1', new TextEncoder().encode(psk), this.niB, find('NONCE').nonce)
+    const keys = deriveIkeKeys(proposal, skeyid, shared.shared, header)
+    const transcript = { ...header, gxi: this.gxi, gxr, saiB: this.offer.body }
+    const proven = Buffer.compare(hashR(keys, transcript, find('ID').body), find('HASH').data) === 0
+    const chain = emitChain([
+      hashPayload(hashI(keys, transcript, this.id.body)),
+      ...natD.map((end) => natDPayload(payloadType['NAT-D'], natHash('sha1', header, end))),
+    ])
+    const { sealed } = sealBody(keys, phase1Iv(keys, this.gxi, gxr), padded(chain.octets, 16))
+    const { initiatorCookie, responderCookie } = header
+    const outgoing = { initiatorCookie, responderCookie, exchange: exchangeType.aggressive, next: chain.first }
+    return {
+      proven,
+      kinds: payloads.map(({ is }) => is),
+      octets: emitMessage({ ...outgoing, encrypted: true }, sealed),
+    }
+  }
+
+  get states(): string[] {
+    return this.core.status().map(({ state, identity }) => `${state} ${identity ?? ''}`.trim())
+  }
+
+  get said(): string[] {
+    return this.effects.flatMap((effect) => (effect.do === 'report' && 'why' in effect.event ? [effect.event.why] : []))
+  }
+}
+
+describe('a client with a group name', () => {
+  test('three messages, and the ISAKMP SA stands with its name', () => {
+    const one = new Client(gateway())
+    const [am2] = one.say(one.am1())
+    const { proven, kinds, octets } = one.am3(am2!)
+    expect([proven, kinds, one.states]).toEqual([true, ['SA', 'KE', 'NONCE', 'ID', 'HASH'], ['awaiting AM3']])
+    expect(one.say(octets)).toEqual([])
+    expect(one.states).toEqual(['established vpnusers'])
+  })
+
+  test('behind a NAT: NAT-D in the second and third message, and the third on port 4500', () => {
+    const one = new Client(gateway())
+    const [am2] = one.say(one.am1([vidPayload(vendorOctets('RFC 3947'))]))
+    const { kinds, octets } = one.am3(am2!, 'secret', [server, { address: '192.168.1.10', port: 500 }])
+    expect(kinds).toEqual(['SA', 'KE', 'NONCE', 'ID', 'HASH', 'NAT-D', 'NAT-D', 'VID'])
+    one.path = { local: { ...server, port: 4500 }, remote: { ...outside, port: 4501 } }
+    one.say(octets)
+    expect(one.core.status()).toMatchObject([{ state: 'established', natted: true, path: one.path }])
+  })
+
+  test('the group of the KE decides which transforms may be chosen', () => {
+    const one = new Client(gateway())
+    one.say(one.am1([], new Uint8Array(256).fill(3)))
+    expect([one.states, one.said.length]).toEqual([[], 1])
+    expect(readIkeTransform(one.offer.proposals[0]!.transforms[0]!).shown).toBe('aes128-sha1-ecp256')
+  })
+
+  test('AM1 again is answered with the same AM2, and is one negotiation', () => {
+    const one = new Client(gateway())
+    one.say(one.am1())
+    one.say(one.am1())
+    expect(one.states).toEqual(['awaiting AM3'])
+  })
+})
+
+describe('refused', () => {
+  test('a wrong key: our proof is none to the client, and its message none to us', () => {
+    const one = new Client(gateway())
+    const [am2] = one.say(one.am1())
+    const { proven, octets } = one.am3(am2!, 'guess')
+    one.say(octets)
+    expect([proven, one.states, one.said]).toEqual([false, ['awaiting AM3'], ['AM3 does not decrypt']])
+  })
+
+  test('where the policy does not allow it: one notify, and nothing that a key could be guessed from', () => {
+    const one = new Client(gateway({ aggressiveMode: false }))
+    const sent = one.say(one.am1())
+    const kinds = sent.map(
+      (octets) => parseChain(parseHeader(octets).header.next, parseHeader(octets).body, 'clear').payloads,
+    )
+    expect([kinds.map((payloads) => payloads.map(({ is }) => is)), one.states]).toEqual([[['N']], []])
+  })
+
+  test('a public value off the curve', () => {
+    const one = new Client(gateway())
+    one.say(one.am1([], new Uint8Array(64).fill(9)))
+    expect(one.states).toEqual([])
+  })
+})
