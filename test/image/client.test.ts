@@ -133,7 +133,7 @@ describe.runIf(root)('a board from the factory', () => {
       password,
       psk,
     } as const
-    await client.connect({ ...dial, patience: { ike: 60, ppp: 60 } })
+    await client.connect({ ...dial, patience: { ike: 60, ppp: 60, echoes: 30 } })
     const before = await packets()
     await client.sh('ping -c 20 -i 0.2 $REMOTE', { timeoutMs: 60_000 })
     const after = await packets()

@@ -22,8 +22,8 @@ export type Dial = {
   lifetimes?: { ikeSeconds: number; espSeconds: number }
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
   ccp?: boolean
-  /** How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20). */
-  patience?: { ike?: number; ppp?: number }
+  /** How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20); LCP echoes, ten seconds apart, that may stay unanswered (default 6). */
+  patience?: { ike?: number; ppp?: number; echoes?: number }
 }
 
 /** `again`: segments that either end sent again. `rates`: Mbit/s of each second. */
@@ -135,7 +135,7 @@ export class Client {
     const id = randomUUID().slice(0, 8)
     const began = Date.now()
     const here = await this.guest.must(`/lab/transfer.sh ${direction} ${host.address} 7000 ${bytes} ${id}`, {
-      timeoutMs: 90_000,
+      timeoutMs: 240_000,
     })
     const mbit = (bytes * 8) / 1000 / (Date.now() - began)
     return { here, there: await host.transfer(id), mbit: Math.round(mbit) }
@@ -165,7 +165,7 @@ export class Client {
   async load(
     network: Network,
     host: Host,
-    { seconds, mbit, port }: { seconds: number; mbit: number; port: number },
+    { seconds, mbit, port, write = '8K' }: { seconds: number; mbit: number; port: number; write?: string },
   ): Promise<Load> {
     const server = network.exec(host.place, ['iperf3', '-s', '-1', '-p', `${port}`], {
       timeoutMs: (seconds + 30) * 1000,
@@ -173,7 +173,7 @@ export class Client {
     await until(`iperf3 to listen on ${port}`, async () =>
       (await network.mustExec(host.place, ['ss', '-lnt'])).includes(`:${port} `),
     )
-    const command = `iperf3 -c ${host.address} -p ${port} -t ${seconds} -b ${mbit}M -l 8K --bidir -J --connect-timeout 5000`
+    const command = `iperf3 -c ${host.address} -p ${port} -t ${seconds} -b ${mbit}M -l ${write} --bidir -J --connect-timeout 5000`
     const { stdout } = await this.guest.sh(command, { timeoutMs: (seconds + 30) * 1000 })
     await server
     const { intervals, end, error } = JSON.parse(stdout)

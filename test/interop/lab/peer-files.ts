@@ -111,7 +111,7 @@ const authOptions: Readonly<Record<string, string>> = {
 }
 
 /** pppd accepts the one authentication that the test wants, and nothing else. */
-export function pppOptions({ auth, user, password, ccp }: Dial): string {
+export function pppOptions({ auth, user, password, ccp, patience }: Dial): string {
   const refused = Object.keys(authOptions).filter((kind) => kind !== auth)
   return [
     ...refused.map((kind) => authOptions[kind]),
@@ -128,7 +128,7 @@ export function pppOptions({ auth, user, password, ccp }: Dial): string {
     'debug',
     'logfile /run/ppp.log',
     'lcp-echo-interval 10',
-    'lcp-echo-failure 6',
+    `lcp-echo-failure ${patience?.echoes ?? 6}`,
     `user "${user}"`,
     `password "${password}"`,
     '',
