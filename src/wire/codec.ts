@@ -137,12 +137,16 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Equality of public values. Secrets are compared by `crypto/constant-time.ts`. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i])
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
+
+const hexOf = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'))
 
 export function hex(octets: Uint8Array): string {
   let text = ''
-  for (const octet of octets) text += octet.toString(16).padStart(2, '0')
+  for (let i = 0; i < octets.length; i++) text += hexOf[octets[i]!]
   return text
 }
 
