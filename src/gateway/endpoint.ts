@@ -12,6 +12,7 @@ import type { Journal } from '../platform/journal.ts'
 import { showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
 import type { Records } from '../wire/durable.ts'
+import type { Instant } from '../wire/machine.ts'
 import { Activity } from './activity.ts'
 import { CallSide } from './call-side.ts'
 import { Changes, changesOf } from './changes.ts'
@@ -41,6 +42,12 @@ export type EndpointOptions = {
 
 /** Our own: liveness and counters are looked at once a second. */
 const activityMs = 1000
+/**
+ * Our own: where there are more sessions than this, those that end together share a look at the counters, since each passes all of them; what a session carried
+ * in its last tenth of a second may not be counted then.
+ */
+const alwaysLooked = 64
+const sharedLookMs = 100
 
 export class Endpoint {
   readonly driver: Driver
@@ -49,6 +56,7 @@ export class Endpoint {
   readonly #l2tp: L2tpSide
   readonly #calls: CallSide
   #polling: (() => void) | undefined
+  #lookedAt: Instant = Number.NEGATIVE_INFINITY
   #closed = false
   readonly #gate: WriteAhead | undefined
   /** Events that came before `resume` was over: until then the fast path looks for what it is told among what is there. */
@@ -91,7 +99,9 @@ export class Endpoint {
       l2tp: (input) => this.#l2tp.send(input),
       drop: (call, end) => this.#calls.drop(call, end),
       poll: () => this.#poll(),
-      look: () => this.#look(),
+      look: () => {
+        if (this.#s.calls.size <= alwaysLooked || platform.clock.now() - this.#lookedAt >= sharedLookMs) this.#look()
+      },
       afterwards: (act) => (this.#gate ? this.#gate.afterwards(act) : act()),
       closed: () => this.#closed,
     }
@@ -264,6 +274,7 @@ export class Endpoint {
   }
 
   #look(): void {
+    this.#lookedAt = this.#s.platform.clock.now()
     const moved = this.#s.activity.since(this.#s.fastPath.activity(), this.#s.platform.clock.now())
     if (moved.pairs.length > 0) this.#ike.send({ on: 'heard', pairs: moved.pairs })
     if (moved.peers.length > 0) this.#l2tp.send({ on: 'heard', peers: moved.peers })

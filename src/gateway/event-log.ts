@@ -32,7 +32,15 @@ export class EventLog {
 
   emit(event: GatewayEvent, origin: Origin = {}): void {
     this.#counts.set(event.event, (this.#counts.get(event.event) ?? 0) + 1)
-    const record = { at: this.#clock.date(), event: event.event, ...render(event, origin), facts: facts(event, origin) }
+    const record: LogRecord = {
+      at: this.#clock.date(),
+      event: event.event,
+      ...render(event, origin),
+      // Made for who asks: a plain log and events below its level never do.
+      get facts() {
+        return facts(event, origin)
+      },
+    }
     for (const subscriber of this.#subscribers) subscriber({ event, origin, record })
     if (folds(event, record)) this.#fold(event, origin, record)
     else this.#log.write(record)

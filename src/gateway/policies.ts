@@ -147,6 +147,14 @@ export function withoutRestart(before: Configuration, after: Configuration): Con
   return { ...after, ...Object.fromEntries(startOnly.map((key) => [key, before[key]])) }
 }
 
+/** By the configuration's own list: looked up three times a login, and there may be ten thousand. */
+const usersByName = new WeakMap<Configuration['users'], ReadonlyMap<string, UserEntry>>()
+
 export function userOf({ users }: Configuration, name: string): UserEntry | undefined {
-  return users.find((user) => user.name === name)
+  let byName = usersByName.get(users)
+  if (!byName) {
+    byName = new Map(users.map((user) => [user.name, user]))
+    usersByName.set(users, byName)
+  }
+  return byName.get(name)
 }
