@@ -4,7 +4,7 @@ export const tag = { integer: 0x02, bitString: 0x03, octetString: 0x04, oid: 0x0
 
 export function der(tagNumber: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >>> 8, length & 0xff]
+  const head = lengthOctets(length)
   const whole = new Uint8Array(1 + head.length + length)
   whole.set([tagNumber, ...head])
   let at = 1 + head.length
@@ -13,6 +13,13 @@ export function der(tagNumber: number, ...parts: readonly Uint8Array[]): Uint8Ar
     at += part.length
   }
   return whole
+}
+
+function lengthOctets(length: number): readonly number[] {
+  if (length < 0x80) return [length]
+  if (length < 0x100) return [0x81, length]
+  if (length < 0x1_0000) return [0x82, length >>> 8, length & 0xff]
+  return [0x83, length >>> 16, (length >>> 8) & 0xff, length & 0xff]
 }
 
 /** An unsigned INTEGER: without leading zeros but the one that keeps it positive. */

@@ -79,6 +79,13 @@ export class IkeSide {
           (result): IkeInput => ({ on: 'done', job: effect.job, result }),
           (error): IkeInput => ({ on: 'done', job: effect.job, result: { is: 'failed', reason: String(error) } }),
         )
+      case 'certificateWork':
+        return this.#s.driver.job(
+          this.#seat,
+          () => this.#s.platform.certificates?.work(effect.work) ?? Promise.reject(new Error('no certificates here')),
+          (result): IkeInput => ({ on: 'done', job: effect.job, result }),
+          (error): IkeInput => ({ on: 'done', job: effect.job, result: { is: 'failed', reason: String(error) } }),
+        )
       case 'install':
         return this.#install(effect.job, effect.pair, effect.newPeer)
       case 'use':

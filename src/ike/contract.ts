@@ -17,8 +17,18 @@ export type IkePolicy = {
   /** Accept quick modes with PFS in these groups (RFC 2409 §5.5); without PFS is always accepted unless `requirePfs`. */
   readonly pfsGroups: readonly Group[]
   readonly requirePfs: boolean
-  /** First match wins; `peer` is an address or network text, `any` for everybody. */
+  /**
+   * `peer` is an address or network text, a name that the peer must have as its ID, or `any` for everybody. Keys for an address go before all others; of
+   * several candidates decryption decides.
+   */
   readonly preSharedKeys: readonly { readonly peer: string; readonly key: Secret }[]
+  /** What certificates serve for; `peer` is an address or network text or `any`. Without: none do. */
+  readonly certificates?: readonly CertificateRule[]
+  /** Methods in order of preference, by peer; without an entry certificates go before pre-shared keys. */
+  readonly methods?: readonly {
+    readonly peer: string
+    readonly order: readonly ('certificate' | 'preSharedKey')[]
+  }[]
   /** Upper bounds for what we ask for; a peer's shorter lifetime is obeyed, a longer one echoed and RESPONDER-LIFETIME sent (RFC 2407 §4.6.3.1). */
   readonly lifetimes: {
     readonly ikeSeconds: number
@@ -52,6 +62,49 @@ export type IkePolicy = {
   readonly disabled: readonly { readonly proposalPart: string; readonly setting: string }[]
 }
 
+/** What we prove ourselves with. The private key is kept by who does the work and called by `name`. */
+export type Credential = {
+  readonly name: string
+  /** The authentication method that its key signs with: 3, 9, 10 or 11. */
+  readonly method: number
+  /** Our certificate, then those between it and the authority, as DER. */
+  readonly chain: readonly Uint8Array[]
+  /** The same as one PKCS #7. */
+  readonly pkcs7: Uint8Array
+  /** Names of all that issued in the chain, as DER: by these a peer asks for it. */
+  readonly issuers: readonly Uint8Array[]
+  /** Who we are in phase 1: the certificate's subject. */
+  readonly identity: { readonly idType: number; readonly data: Uint8Array }
+}
+
+/** What is asked of peers with certificates, and what we have for them. */
+export type CertificateRule = {
+  readonly peer: string
+  /** What `verify` judges by. */
+  readonly name: string
+  /** In order of preference. */
+  readonly own: readonly Credential[]
+  /** Names of the trusted authorities, as DER, to ask for. */
+  readonly authorities: readonly Uint8Array[]
+}
+
+/** Work with certificates and private keys, which IKE doesn't look into. */
+export type CertificateWork =
+  /** HASH_I or HASH_R signed with the key of that credential. */
+  | { readonly do: 'sign'; readonly credential: string; readonly hash: Uint8Array }
+  /** Whether the peer's certificates lead to an authority that the rule trusts, are the ID's, and the signature is theirs. */
+  | {
+      readonly do: 'verify'
+      readonly rule: string
+      readonly method: number
+      readonly hash: Uint8Array
+      readonly signature: Uint8Array
+      readonly certificates: readonly { readonly encoding: number; readonly data: Uint8Array }[]
+      readonly identity: { readonly idType: number; readonly data: Uint8Array }
+      /** Of the peer in this negotiation. */
+      readonly role: 'initiator' | 'responder'
+    }
+
 /** Slow work, done off the main thread. Private values are octets, so that state stays plain data. */
 export type Work =
   /** A fresh key pair. */
@@ -65,7 +118,10 @@ export type WorkResult =
   | { readonly is: 'generated'; readonly privateValue: Uint8Array; readonly publicValue: Uint8Array }
   | { readonly is: 'exchanged'; readonly publicValue: Uint8Array; readonly shared: Uint8Array }
   | { readonly is: 'agreed'; readonly shared: Uint8Array }
-  /** The peer's value is 0, 1, p-1, p or above, no point of the curve, or the library refused. */
+  | { readonly is: 'signed'; readonly signature: Uint8Array }
+  /** `subject` of the peer's certificate, for people. */
+  | { readonly is: 'verified'; readonly subject: string }
+  /** The peer's value is 0, 1, p-1, p or above, no point of the curve, or the library refused; or, of certificates, one sentence. */
   | { readonly is: 'failed'; readonly reason: string }
 
 /** Two ESP SAs that one quick mode made. Keys as the fast path wants them (GCM: key, then salt). */
@@ -129,6 +185,8 @@ export type IkeEffect =
   | { readonly do: 'send'; readonly path: Path; readonly octets: Uint8Array }
   | { readonly do: 'keepalive'; readonly path: Path }
   | { readonly do: 'work'; readonly job: number; readonly work: Work }
+  /** Answered by `done`, as `work` is. */
+  | { readonly do: 'certificateWork'; readonly job: number; readonly work: CertificateWork }
   /** Put the pair into the fast path (adding the peer first where `newPeer`), then answer `installed`. */
   | { readonly do: 'install'; readonly job: number; readonly pair: SaPair; readonly newPeer: boolean }
   | { readonly do: 'use'; readonly peer: PeerId; readonly inboundSpi: number }

@@ -5,6 +5,7 @@ import type { Path } from '../wire/address.ts'
 import type { Durable, Records } from '../wire/durable.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine } from '../wire/machine.ts'
+import { methodsFor } from './authentication.ts'
 import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, WorkResult } from './contract.ts'
 import { heard, moved, pairUsed, sequenceLow } from './data-path.ts'
 import * as aggressive from './exchanges/aggressive-mode-responder.ts'
@@ -16,7 +17,6 @@ import * as quickInitiator from './exchanges/quick-mode-initiator.ts'
 import * as quickResponder from './exchanges/quick-mode-responder.ts'
 import { inFragments, longestMessage, receiveFragment } from './fragmentation.ts'
 import type { Received } from './message.ts'
-import { preSharedKeysFor } from './pre-shared-keys.ts'
 import { changedRecords, restore, standingPeers } from './records.ts'
 import { answeredBefore } from './retransmit.ts'
 import { cookiesKey, dropSa, findSa, firstKey, protection } from './sa.ts'
@@ -113,8 +113,8 @@ function tick(turn: Turn): void {
 
 function connect(turn: Turn, input: IkeInput & { on: 'connect' }): void {
   const { request: number, path, ports, nattPort = 4500 } = input
-  if (preSharedKeysFor(turn.state.policy, path.remote.address).length === 0) {
-    const reason = `no pre-shared key is configured for ${path.remote.address}`
+  if (methodsFor(turn.state.policy, path.remote.address).length === 0) {
+    const reason = `neither a pre-shared key nor a certificate is configured for ${path.remote.address}`
     return emit(turn, { do: 'failed', request: number, reason })
   }
   initiator.sendMM1(turn, { path, request: { number, path, ports, nattPort, attempt: 1 } })
@@ -291,6 +291,7 @@ function done(turn: Turn, job: number, result: WorkResult): void {
   if (work.to === 'send AM2') aggressive.sendAM2(turn, sa, work, result)
   else if (work.to === 'send MM3') initiator.sendMM3(turn, sa, work, result)
   else if (work.to === 'send MM4') responder.sendMM4(turn, sa, work, result)
+  else if (work.to !== 'send MM5') initiator.signatureDone(turn, sa, work, result)
   else initiator.sendMM5(turn, sa, work, result)
   if (turn.state.sas.has(sa.id)) unpark(turn, sa, phase1)
 }

@@ -67,6 +67,7 @@ export type IkeEvent =
 export type IkeRefusal =
   | 'proposal'
   | 'pre-shared key'
+  | 'certificate'
   | 'authentication method'
   | 'exchange type'
   | 'key exchange'

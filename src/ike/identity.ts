@@ -18,6 +18,12 @@ export function showIdentity({ idType, data }: Identity): string {
   return text ? printable(data) : `${nameOf(id, idType, 'ID type')} ${hex(data).slice(0, 64)}`
 }
 
+/** Whether the ID is this name: a host's, or a user's at one. */
+export function isNamed({ idType, data }: Identity, name: string): boolean {
+  const wanted = name.includes('@') ? id.ID_USER_FQDN : id.ID_FQDN
+  return idType === wanted && printable(data, 256).toLowerCase() === name.toLowerCase()
+}
+
 /** The ID of an address; protocol and port 0 in phase 1. */
 export function addressId(address: string, protocol = 0, port = 0): IdPayload {
   const data = addressOctets(address)

@@ -29,6 +29,11 @@ export function skeyidOfPreSharedKey(digest: Digest, key: Uint8Array, niB: Uint8
   return hmac(digest, key, niB, nrB)
 }
 
+/** SKEYID with signatures: prf(Ni_b | Nr_b, g^xy). */
+export function skeyidOfSignatures(digest: Digest, niB: Uint8Array, nrB: Uint8Array, gxy: Uint8Array): Uint8Array {
+  return hmac(digest, concat(niB, nrB), gxy)
+}
+
 /** SKEYID_d, SKEYID_a, SKEYID_e and the cipher's key. `gxy` is the shared secret with its leading zeros. */
 export function deriveIkeKeys(proposal: IkeProposal, skeyid: Uint8Array, gxy: Uint8Array, cookies: Cookies): IkeKeys {
   const digest = proposal.hash as Digest

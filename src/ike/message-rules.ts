@@ -48,7 +48,7 @@ const identification: MessageRule = {
 
 export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
   MM1: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1] } },
-  MM2: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1] } },
+  MM2: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1], CERTREQ: [0, many] } },
   MM3: keyExchange,
   MM4: keyExchange,
   MM5: identification,

@@ -8,7 +8,6 @@ import { type EspTransform, type IkeTransform, readEspTransform, readIkeTransfor
 import { type Attribute, attribute, longAttribute } from './wire/attributes.ts'
 import type { Lifetime } from './wire/notifications.ts'
 import {
-  authenticationMethod,
   doi,
   encapsulationMode,
   espAttribute,
@@ -23,15 +22,20 @@ import { type SaPayload, saPayload } from './wire/payloads.ts'
 import type { Proposal, Transform } from './wire/security-association.ts'
 
 /** One proposal with a transform for each, in the order given; attributes in the order that Windows sends. */
-export function offerIke(proposals: readonly IkeProposal[], lifetime: Lifetime): SaPayload {
-  const transforms = proposals.map(({ cipher, hash, group }, i): Transform => {
+export function offerIke(
+  proposals: readonly IkeProposal[],
+  lifetime: Lifetime,
+  methods: readonly number[] = preSharedKeyMethods,
+): SaPayload {
+  const all = methods.flatMap((method) => proposals.map((proposal) => ({ ...proposal, method })))
+  const transforms = all.map(({ cipher, hash, group, method }, i): Transform => {
     const { ikeValue, keyLengthAttribute } = ciphers[cipher]
     const attributes = [
       attribute(ikeAttribute['Encryption-Algorithm'], ikeValue!),
       ...(keyLengthAttribute === undefined ? [] : [attribute(ikeAttribute['Key-Length'], keyLengthAttribute)]),
       attribute(ikeAttribute['Hash-Algorithm'], hashes[hash].ikeValue!),
       attribute(ikeAttribute['Group-Description'], groups[group].value),
-      attribute(ikeAttribute['Authentication-Method'], authenticationMethod['pre-shared key']),
+      attribute(ikeAttribute['Authentication-Method'], method),
       ...lifetimeAttributes(ikeAttribute['Life-Type'], ikeAttribute['Life-Duration'], lifetime),
     ]
     return { number: i + 1, id: KEY_IKE, attributes }
@@ -66,7 +70,12 @@ export function offerEsp({ proposals, group, spi, udp, lifetime }: EspOffer): Sa
   return offer({ number: 1, protocol: protocolId.ESP, spi: spiOctets(spi), transforms })
 }
 
-export type IkeAnswer = { readonly is: 'chosen'; readonly proposal: IkeProposal; readonly lifetime: Lifetime }
+export type IkeAnswer = {
+  readonly is: 'chosen'
+  readonly proposal: IkeProposal
+  readonly method: number
+  readonly lifetime: Lifetime
+}
 
 /** What a responder chose of our offer. It must be one transform that we offered; numbers and lifetimes are not held against it. */
 export function readIkeAnswer(offered: SaPayload, answer: SaPayload): IkeAnswer | Refused {
@@ -76,7 +85,7 @@ export function readIkeAnswer(offered: SaPayload, answer: SaPayload): IkeAnswer 
   const ours = offered.proposals.flatMap(({ transforms }) => transforms.map(readIkeTransform))
   if (!ours.some((one) => sameIke(one, meaning)))
     return refused(`a phase 1 transform that we offered, but ${meaning.shown}`)
-  return { is: 'chosen', proposal: meaning.proposal!, lifetime: meaning.lifetime }
+  return { is: 'chosen', proposal: meaning.proposal!, method: meaning.authentication!, lifetime: meaning.lifetime }
 }
 
 export type EspAnswer = {
@@ -108,11 +117,10 @@ export function readEspAnswer(offered: SaPayload, answer: SaPayload): EspAnswer 
 
 function sameIke(a: IkeTransform, b: IkeTransform): boolean {
   if (!a.proposal || !b.proposal) return false
-  const method = b.authentication
   return (
     showIkeProposal(a.proposal) === showIkeProposal(b.proposal) &&
-    method !== undefined &&
-    preSharedKeyMethods.includes(method)
+    a.authentication !== undefined &&
+    a.authentication === b.authentication
   )
 }
 

@@ -400,7 +400,7 @@ describe('the initiator', () => {
       const offer = offerIke([proposal], lifetime)
       const choice = selectIke(policyAt('legacy'), offer)
       if (choice.is !== 'chosen') throw new Error(choice.why)
-      expect(readIkeAnswer(offer, choice.answer)).toEqual({ is: 'chosen', proposal, lifetime })
+      expect(readIkeAnswer(offer, choice.answer)).toEqual({ is: 'chosen', proposal, method: 1, lifetime })
     }
   })
 

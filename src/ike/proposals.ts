@@ -60,11 +60,11 @@ export function selectIke(
   for (const one of offered) {
     const { proposal, authentication } = one.meaning
     if (!proposal || authentication === undefined || !methods.includes(authentication)) continue
-    const key = showIkeProposal(proposal)
+    const key = `${authentication} ${showIkeProposal(proposal)}`
     if (!usable.has(key)) usable.set(key, one)
   }
-  for (const wanted of policy.ike) {
-    const found = usable.get(showIkeProposal(wanted))
+  for (const [method, wanted] of methods.flatMap((one) => policy.ike.map((proposal) => [one, proposal] as const))) {
+    const found = usable.get(`${method} ${showIkeProposal(wanted)}`)
     if (found) {
       const { proposal, transform, meaning } = found
       return {

@@ -70,6 +70,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     request,
     replaces,
     first: first && firstKey(first, path),
+    requests: [],
     keyIndex: 0,
     replaced: false,
     hint: undefined,
@@ -173,9 +174,10 @@ export function markDeleted(turn: Turn, sa: IkeSa, reason: string): void {
 }
 
 function forgetSecrets(phase1: Phase1): void {
-  if ('exchanged' in phase1) wipe(phase1.exchanged.gxy)
-  if (!('keys' in phase1)) return
-  const { skeyid, skeyidD, skeyidA, skeyidE, cipherKey } = phase1.keys
+  const holder = phase1.is === 'computing' ? phase1.work : phase1
+  if ('exchanged' in holder) wipe(holder.exchanged.gxy)
+  if (!('keys' in holder)) return
+  const { skeyid, skeyidD, skeyidA, skeyidE, cipherKey } = holder.keys
   wipe(skeyid, skeyidD, skeyidA, skeyidE, cipherKey)
 }
 

@@ -4,7 +4,8 @@ import type { Path } from '../wire/address.ts'
 import { Deadlines } from '../wire/deadlines.ts'
 import type { Instant } from '../wire/machine.ts'
 import { TouchedMap } from '../wire/touched.ts'
-import type { ClientKind, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
+import type { Encoded } from './authentication.ts'
+import type { ClientKind, Credential, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
 import type { Software } from './fingerprint.ts'
 import type { Fragments } from './fragmentation.ts'
 import { type HalfOpen, noHalfOpen } from './half-open.ts'
@@ -12,13 +13,15 @@ import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
 import type { NatMethod } from './nat.ts'
 import { type Quota, quota } from './quota.ts'
 import type { Answers, Resend } from './retransmit.ts'
-import type { Payload, SaPayload } from './wire/payloads.ts'
+import type { IdPayload, NotifyPayload, Payload, SaPayload } from './wire/payloads.ts'
 
 // --- phase 1 ----------------------------------------------------------------------------------------------------------------------------
 
 /** What both sides agreed in the first two messages. Lifetimes as the chosen transform states them. */
 export type Agreed = {
   readonly proposal: IkeProposal
+  /** The authentication method's number. */
+  readonly method: number
   /** The initiator's SA body, which HASH_I and HASH_R cover. */
   readonly saiB: Uint8Array
   readonly lifeSeconds: number | undefined
@@ -61,6 +64,28 @@ export type Phase1Work =
       readonly nrB: Uint8Array
     }
 
+/** What waits for a signature or a judgement: phase 1 is sealed already. `iv` is the next one. */
+type Sealed = { readonly exchanged: Exchanged; readonly keys: IkeKeys; readonly iv: Uint8Array }
+
+/** With signatures: the peer's identification is judged, or ours is signed, before the next message. */
+export type SignatureWork =
+  | (Sealed & { readonly to: 'sign MM5'; readonly credential: Credential })
+  | (Sealed & {
+      readonly to: 'judge MM5' | 'judge MM6'
+      readonly identity: IdPayload
+      readonly notifies: readonly NotifyPayload[]
+      readonly path: Path
+      readonly received: Uint8Array
+    })
+  | (Sealed & {
+      readonly to: 'sign MM6'
+      readonly credential: Credential
+      readonly identity: IdPayload
+      readonly notifies: readonly NotifyPayload[]
+      readonly path: Path
+      readonly received: Uint8Array
+    })
+
 /** Named for the message that is awaited. */
 export type Phase1 =
   /** Aggressive mode: the peer's ID came in clear, and is believed with AM3. */
@@ -73,7 +98,7 @@ export type Phase1 =
     }
   | { readonly is: 'awaiting MM2'; readonly offered: SaPayload; readonly resend: Resend }
   | { readonly is: 'awaiting MM3'; readonly agreed: Agreed }
-  | { readonly is: 'computing'; readonly job: number; readonly work: Phase1Work }
+  | { readonly is: 'computing'; readonly job: number; readonly work: Phase1Work | SignatureWork }
   | {
       readonly is: 'awaiting MM4'
       readonly agreed: Agreed
@@ -137,6 +162,8 @@ export type IkeSa = {
   readonly replaces: IkeSaId | undefined
   /** A responder's: where a repeated first message is looked up. */
   readonly first: string | undefined
+  /** Certificates that the peer asked for in phase 1. */
+  requests: readonly Encoded[]
   /** Which of the pre-shared keys for this address it was. */
   keyIndex: number
   /** A newer one took its place. */

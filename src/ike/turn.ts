@@ -1,7 +1,7 @@
 // One input being handled: what is known, and where the consequences go. Every part of IKE works on a turn; none keeps one.
 import { type Path, sourceOf } from '../wire/address.ts'
 import type { At, Instant } from '../wire/machine.ts'
-import type { IkeEffect, IkePolicy, Work } from './contract.ts'
+import type { CertificateWork, IkeEffect, IkePolicy, Work } from './contract.ts'
 import type { IkeEvent, IkeRefusal } from './events.ts'
 import { allowed } from './quota.ts'
 import type { IkeSa, IkeState, JobOwner } from './state.ts'
@@ -52,6 +52,13 @@ export function arm(turn: Turn, timer: string, at: Instant | undefined): void {
 export function startWork(turn: Turn, owner: JobOwner, work: Work): number {
   const job = newJob(turn, owner)
   emit(turn, { do: 'work', job, work })
+  return job
+}
+
+/** Starts work with certificates, likewise. */
+export function startCertificateWork(turn: Turn, owner: JobOwner, work: CertificateWork): number {
+  const job = newJob(turn, owner)
+  emit(turn, { do: 'certificateWork', job, work })
   return job
 }
 

@@ -1,7 +1,7 @@
 // One end of a scenario: an IkeCore on a host of the simulated network, with a stand-in for the fast path. Its ESP is no ESP, but it is sealed with
 // the negotiated keys, numbered, and opened only by who has them, so that wrong keys, lost pairs and wrong peers show.
 import { hmac } from '../../src/crypto/hash.ts'
-import type { IkeEffect, IkeInput, IkePolicy, PeerId, SaPair } from '../../src/ike/contract.ts'
+import type { CertificateWork, IkeEffect, IkeInput, IkePolicy, PeerId, SaPair, WorkResult } from '../../src/ike/contract.ts'
 import { IkeCore } from '../../src/ike/core.ts'
 import type { IkeEvent } from '../../src/ike/events.ts'
 import { type Endpoint, type Path, samePath } from '../../src/wire/address.ts'
@@ -70,6 +70,8 @@ export class IkeHost {
   /** Every datagram of IKE that left, for traces. */
   readonly sent: { readonly path: Path; readonly octets: Uint8Array }[] = []
   readonly ports: { readonly ike: number; readonly natt: number }
+  /** Who signs and judges for this host. */
+  certificates: ((work: CertificateWork) => WorkResult) | undefined
   #timer: number | undefined
   #requests = 1
 
@@ -178,6 +180,11 @@ export class IkeHost {
       case 'work': {
         const { job, work } = effect
         return time.after(computingMs, () => this.handle({ on: 'done', job, result: doWork(work, this.random) }))
+      }
+      case 'certificateWork': {
+        const { job, work } = effect
+        const result = this.certificates?.(work) ?? { is: 'failed', reason: 'this host has no certificates' }
+        return time.after(computingMs, () => this.handle({ on: 'done', job, result }))
       }
       case 'install':
         return this.#install(effect)

@@ -4,6 +4,7 @@ import { sameSecret } from '../../crypto/constant-time.ts'
 import { publicValueFault } from '../../crypto/dh.ts'
 import { type Path, showEndpoint } from '../../wire/address.ts'
 import { equal } from '../../wire/codec.ts'
+import { methodsFor, signs } from '../authentication.ts'
 import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
@@ -17,7 +18,7 @@ import { offerIke, readIkeAnswer } from '../offers.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { patienceMs, remember, sendUntilAnswered } from '../retransmit.ts'
 import { advance, completeCookies, createSa, dropSa, localPorts, newCookie } from '../sa.ts'
-import type { IkeSa, Peer, Phase1, Phase1Work, Request } from '../state.ts'
+import type { IkeSa, Peer, Phase1, Phase1Work, Request, SignatureWork } from '../state.ts'
 import { arm, emit, policyOf, refuse, reportInvalid, startWork, type Turn } from '../turn.ts'
 import type { Chain } from '../wire/chain.ts'
 import { initialContact } from '../wire/notifications.ts'
@@ -26,6 +27,13 @@ import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { sayDeleteIke } from './informational.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
+import {
+  signatureDone as afterSignature,
+  beginSignedMM5,
+  certificateRequests,
+  noteRequests,
+  receiveSignedMM6,
+} from './main-mode-signatures.ts'
 import { establish, findNat, natContext, nonceOctets, ownAddress, spoils } from './phase1.ts'
 import { beginForRequest } from './quick-mode-initiator.ts'
 
@@ -49,7 +57,12 @@ export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion)
   const agreed = before && 'agreed' in before ? before.agreed : undefined
   const proposals = agreed ? [agreed.proposal] : ike.slice(0, mostOffers)
   const seconds = Math.min(agreed?.lifeSeconds ?? lifetimes.ikeSeconds, lifetimes.ikeSeconds)
-  const offered = offerIke(proposals, { seconds, kilobytes: undefined })
+  const methods = agreed ? [agreed.method] : methodsFor(policyOf(turn), path.remote.address)
+  const offered = offerIke(
+    proposals.slice(0, Math.ceil(mostOffers / methods.length)),
+    { seconds, kilobytes: undefined },
+    methods,
+  )
   const cookies = { initiatorCookie: newCookie(turn), responderCookie: new Uint8Array(8) }
   const octets = clearMessage({ cookies, exchange: exchangeType.main, messageId: 0 }, [
     offered,
@@ -88,10 +101,12 @@ export function receiveMM2(
   sa.fragmentation = vendors.includes('FRAGMENTATION')
   const agreed = {
     proposal: answer.proposal,
+    method: answer.method,
     saiB: phase1.offered.body,
     lifeSeconds: answer.lifetime.seconds,
     lifeKilobytes: answer.lifetime.kilobytes,
   }
+  noteRequests(sa, payloads)
   const job = startWork(turn, { sa: sa.id, messageId: 0 }, { do: 'generate', group: agreed.proposal.group })
   advance(sa, { is: 'computing', job, work: { to: 'send MM3', agreed } })
 }
@@ -106,6 +121,7 @@ export function sendMM3(turn: Turn, sa: IkeSa, { agreed }: Phase1Work & { to: 's
   const octets = clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
     kePayload(gxi),
     noncePayload(niB),
+    ...(signs(agreed.method) ? certificateRequests(turn, sa) : []),
     ...(context ? natDPayloads(context, spoils(turn, sa), turn.random) : []),
   ])
   const resend = sendUntilAnswered(turn, `resend ${sa.id}`, sa.path, octets)
@@ -131,6 +147,7 @@ export function receiveMM4(
   const fault = publicValueFault(agreed.proposal.group, gxr)
   if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault))
   findNat(turn, sa, agreed, payloads)
+  noteRequests(sa, payloads)
   remember(turn, sa, received.octets, undefined)
   arm(turn, `resend ${sa.id}`, undefined)
   const nrB = required(payloads, 'NONCE').nonce.slice()
@@ -149,8 +166,14 @@ function reflected(gxi: Uint8Array, payloads: readonly Payload[]): string | unde
 export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM5' }, result: WorkResult): void {
   const { agreed, transcript, niB, nrB } = work
   if (result.is !== 'agreed') return failSa(turn, sa, 'key exchange', badPublicValue(agreed, reasonOf(result)))
+  const exchanged = { agreed, transcript, niB, nrB, gxy: result.shared }
+  if (signs(agreed.method)) {
+    float(turn, sa)
+    const why = beginSignedMM5(turn, sa, exchanged)
+    return why === undefined ? undefined : failSa(turn, sa, 'certificate', why)
+  }
   const candidates = preSharedKeysFor(policyOf(turn), sa.path.remote.address)
-  const key = candidates[sa.keyIndex] ?? candidates[0]
+  const { key } = candidates[sa.keyIndex] ?? candidates[0] ?? {}
   if (!key) return failSa(turn, sa, 'pre-shared key', `no pre-shared key is configured for ${sa.path.remote.address}`)
   const skeyid = skeyidOfPreSharedKey(digestOf(agreed.proposal), key.reveal(), niB, nrB)
   const keys = deriveIkeKeys(agreed.proposal, skeyid, result.shared, transcript)
@@ -164,7 +187,6 @@ export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
     ...(knowsNothing(turn, sa) ? [initialContact(sa.cookies)] : []),
   ])
   const resend = sendUntilAnswered(turn, `resend ${sa.id}`, sa.path, mm5.octets)
-  const exchanged = { agreed, transcript, niB, nrB, gxy: result.shared }
   advance(sa, { is: 'awaiting MM6', exchanged, keys, iv: mm5.iv, resend })
 }
 
@@ -193,6 +215,7 @@ function knowsNothing(turn: Turn, sa: IkeSa): boolean {
 /** (6) The responder's identification. */
 export function receiveMM6(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiting MM6' }, received: Received): void {
   const { exchanged, keys, iv } = phase1
+  if (signs(exchanged.agreed.method)) return receiveSignedMM6(turn, sa, phase1, received)
   const opened = opens(keys, iv, received)
   if (typeof opened === 'string') return reportInvalid(turn, received.path, 'MM6 does not decrypt')
   const { payloads } = opened.chain
@@ -211,6 +234,15 @@ export function receiveMM6(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiti
     notifies: all(payloads, 'N'),
   })
   if (sa.request) beginForRequest(turn, sa, sa.request)
+}
+
+/** A signature or a judgement of certificates is there. */
+export function signatureDone(turn: Turn, sa: IkeSa, work: SignatureWork, result: WorkResult): void {
+  afterSignature(turn, sa, work, result, {
+    contact: () => knowsNothing(turn, sa),
+    fail: (why) => failSa(turn, sa, 'certificate', why),
+    established: () => sa.request && beginForRequest(turn, sa, sa.request),
+  })
 }
 
 // --- failure ----------------------------------------------------------------------------------------------------------------------------
@@ -237,6 +269,13 @@ export function unanswered(turn: Turn, sa: IkeSa): void {
       )
     }
     case 'awaiting MM6':
+      if (signs(sa.phase1.exchanged.agreed.method))
+        return retryOrFail(
+          turn,
+          sa,
+          'certificate',
+          `${at} did not accept our identification${said}: most likely it does not trust our certificate (its log says why), or a firewall drops large packets on UDP port ${sa.path.remote.port}`,
+        )
       return retryOrFail(
         turn,
         sa,

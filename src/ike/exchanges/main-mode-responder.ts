@@ -6,11 +6,12 @@ import { ciphers } from '../../algorithms/registry.ts'
 import { sameSecret } from '../../crypto/constant-time.ts'
 import { publicValueFault } from '../../crypto/dh.ts'
 import { WireError } from '../../wire/errors.ts'
+import { methodsFor, signs } from '../authentication.ts'
 import type { WorkResult } from '../contract.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
 import { fragmentationId } from '../fragmentation.ts'
 import * as halfOpen from '../half-open.ts'
-import { addressId } from '../identity.ts'
+import { addressId, isNamed, showIdentity } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
@@ -28,6 +29,7 @@ import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { responderLifetime } from './informational.ts'
+import { certificateRequests, noteRequests, receiveSignedMM5 } from './main-mode-signatures.ts'
 import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
 
 /** (1) A first message. Nothing is kept unless it can be answered. */
@@ -37,13 +39,9 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
   if (wrong) return reportInvalid(turn, path, wrong)
   const { kind: client, software } = recognise(payloads)
   const { initiatorCookie } = header
-  const chosen = selectIke(policyOf(turn), required(payloads, 'SA'))
-  if (chosen.is === 'refused') {
-    refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
-    return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, chosen.notify)
-  }
-  if (preSharedKeysFor(policyOf(turn), path.remote.address).length === 0) {
-    const why = `no pre-shared key is configured for ${path.remote.address}: add one for its address, or one for any peer`
+  const methods = methodsFor(policyOf(turn), path.remote.address)
+  if (methods.length === 0) {
+    const why = `neither a pre-shared key nor a certificate is configured for ${path.remote.address}: add one for its address, or one for any peer`
     refuse(turn, { path, client }, 'pre-shared key', why, seenBy(client, 789))
     return notifyInClear(
       turn,
@@ -52,9 +50,15 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
       notifyType['NO-PROPOSAL-CHOSEN'],
     )
   }
+  const chosen = selectIke(policyOf(turn), required(payloads, 'SA'), methods)
+  if (chosen.is === 'refused') {
+    refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
+    return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, chosen.notify)
+  }
   if (!admit(turn, received)) return
   const agreed = {
     proposal: chosen.proposal,
+    method: chosen.authentication,
     saiB: required(payloads, 'SA').body.slice(),
     lifeSeconds: chosen.lifetime.seconds,
     lifeKilobytes: chosen.lifetime.kilobytes,
@@ -114,6 +118,7 @@ export function receiveMM3(
   const fault = publicValueFault(agreed.proposal.group, publicValue)
   if (fault) return refuse(turn, sa, 'key exchange', badPublicValue(agreed, fault), seenBy(sa.client, 789))
   findNat(turn, sa, agreed, payloads)
+  noteRequests(sa, payloads)
   remember(turn, sa, received.octets, undefined)
   halfOpen.answered(turn, sa.id)
   const gxi = publicValue.slice()
@@ -144,6 +149,7 @@ export function sendMM4(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
   const octets = clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
     kePayload(result.publicValue),
     noncePayload(nrB),
+    ...(signs(agreed.method) ? certificateRequests(turn, sa) : []),
     ...(context ? natDPayloads(context, spoils(turn, sa), turn.random) : []),
   ])
   const transcript = { ...sa.cookies, gxi, gxr: result.publicValue, saiB: agreed.saiB }
@@ -161,16 +167,22 @@ type Tried =
   | { readonly is: 'wrong key' }
   | { readonly is: 'damaged'; readonly why: string }
   | { readonly is: 'signature' }
+  | { readonly is: 'another name'; readonly name: string; readonly identity: string }
 
 /** (4) The peer's identification, sealed with a key that depends on the pre-shared one. */
 export function receiveMM5(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiting MM5' }, received: Received): void {
   const { exchanged } = phase1
+  if (signs(exchanged.agreed.method)) return receiveSignedMM5(turn, sa, phase1, received)
   const tried = tryKeys(turn, exchanged, received)
   if (tried.is === 'damaged') return reportInvalid(turn, received.path, tried.why)
   if (tried.is === 'signature') {
     const why =
       'the peer signs its identification although a pre-shared key was agreed on: choose the pre-shared key on the client'
     return refuse(turn, sa, 'authentication method', why, seenBy(sa.client, 789))
+  }
+  if (tried.is === 'another name') {
+    const why = `the pre-shared key is the one for ${tried.name}, and the peer calls itself ${tried.identity}: give it that ID, or configure the key for any peer`
+    return refuse(turn, sa, 'pre-shared key', why, seenBy(sa.client, 789))
   }
   if (tried.is === 'wrong key') return reportWrongKey(turn, sa)
   sa.keyIndex = tried.keyIndex
@@ -188,15 +200,23 @@ function reportWrongKey(turn: Turn, sa: IkeSa): void {
 function tryKeys(turn: Turn, exchanged: Exchanged, received: Received): Tried {
   let tried: Tried = { is: 'wrong key' }
   const candidates = preSharedKeysFor(policyOf(turn), received.path.remote.address)
-  for (const [keyIndex, key] of candidates.entries()) {
+  // All of them, whichever it was: how long it takes tells nothing.
+  for (const [keyIndex, { key, name }] of candidates.entries()) {
     const { agreed, transcript, niB, nrB, gxy } = exchanged
     const skeyid = skeyidOfPreSharedKey(transcriptDigest(exchanged), key.reveal(), niB, nrB)
     const keys = deriveIkeKeys(agreed.proposal, skeyid, gxy, transcript)
     const one = tryKey(keys, exchanged, received)
-    if (one.is === 'authentic') return { ...one, keyIndex }
-    if (one.is !== 'wrong key') tried = one
+    if (tried.is === 'authentic' || one.is === 'wrong key') continue
+    tried = one.is === 'authentic' ? named({ ...one, keyIndex }, name) : one
   }
   return tried
+}
+
+/** A key that is configured for a name is its owner's only. */
+function named(tried: Tried & { is: 'authentic' }, name: string | undefined): Tried {
+  const identity = required(tried.opened.chain.payloads, 'ID')
+  if (name === undefined || isNamed(identity, name)) return tried
+  return { is: 'another name', name, identity: showIdentity(identity) }
 }
 
 const transcriptDigest = ({ agreed }: Exchanged) => agreed.proposal.hash as IkeKeys['hash']

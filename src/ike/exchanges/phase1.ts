@@ -92,7 +92,9 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   follow(turn, sa, path)
   arm(turn, `give-up ${sa.id}`, undefined)
   arm(turn, `resend ${sa.id}`, undefined)
-  if ('exchanged' in sa.phase1) wipe(sa.phase1.exchanged.gxy)
+  const holder = sa.phase1.is === 'computing' ? sa.phase1.work : sa.phase1
+  if ('exchanged' in holder) wipe(holder.exchanged.gxy)
+  sa.requests = []
   advance(sa, { is: 'established', agreed, keys, lastBlock })
   sa.identity = identityKey(identity)
   sa.shownIdentity = showIdentity(identity)
