@@ -193,7 +193,7 @@ export function latin1(octets: Uint8Array): string {
 /** The octets of a PEM text's blocks of this kind, in their order. */
 export function pemBlocks(text: string, label: string): Uint8Array[] {
   const blocks: Uint8Array[] = []
-  const pattern = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]*?)-----END ${label}-----`, 'g')
+  const pattern = new RegExp(`-----BEGIN (?:${label})-----([A-Za-z0-9+/=\\s]*?)-----END (?:${label})-----`, 'g')
   for (const [, body] of text.matchAll(pattern))
     blocks.push(Uint8Array.from(Buffer.from(body!.replace(/\s/g, ''), 'base64')))
   return blocks
