@@ -14,6 +14,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse restart [--state DIR]                              starts the running gateway anew, after an update: sessions stay
   gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
                                                                the client side; see: gatehouse connect --help
+  gatehouse pki ca|gateway|client|renew|revoke|crl|list        an authority of one's own: certificates for gateway and clients
   gatehouse system apply --config FILE [--root DIR] [--dry-run] WAN, LAN, firewall, clock and logs of an appliance, put in force
   gatehouse console [--config FILE] [--state DIR] [--tty DEVICE] [--baud SPEED]
                                                                the device's command line, here or on a serial line
@@ -44,6 +45,7 @@ const commands: Record<string, () => Promise<Command>> = {
   bench: () => import('./cli/bench.ts'),
   engines: () => import('./cli/engines.ts'),
   console: () => import('./cli/console.ts'),
+  pki: () => import('./cli/pki.ts'),
   provision: () => import('./cli/provision.ts'),
   image: () => import('./cli/image.ts'),
   update: () => import('./cli/update.ts'),

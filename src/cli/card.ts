@@ -17,7 +17,7 @@ export function dialable({ publicAddress, listen, device }: Configuration): stri
 export function card(configuration: Configuration, addresses: readonly string[]): string {
   const { remoteAccess, users, security } = configuration
   const server = addresses[0] ?? 'ADDRESS-OF-THIS-MACHINE'
-  const key = remoteAccess.preSharedKey.revealText()
+  const key = remoteAccess.preSharedKey?.revealText() ?? 'none: see docs/certificates.md'
   const user = users[0]
   const name = user?.name ?? 'NAME'
   const password = user?.password?.revealText() ?? 'PASSWORD'

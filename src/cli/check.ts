@@ -24,6 +24,14 @@ export function run(args: readonly string[]): Promise<number> {
       for (const fault of outcome.faults) process.stderr.write(`${showFault(file, fault)}\n`)
       return 2
     }
+    if (outcome.configuration.remoteAccess.certificates) {
+      const { certificatesFault } = await import('../gateway/certificates.ts')
+      const fault = certificatesFault(outcome.configuration, Date.now())
+      if (fault !== undefined) {
+        process.stderr.write(`${file}: remoteAccess.certificates: ${fault}\n`)
+        return 2
+      }
+    }
     const open = permissionWarning(file)
     if (open) process.stderr.write(`${open}\n`)
     for (const warning of outcome.warnings) process.stderr.write(`${showFault(file, warning)}\n`)

@@ -19,6 +19,11 @@ const usage = `gatehouse connect --server HOST --psk KEY --user NAME --password 
 
   --server HOST[:IKE:NATT]  the gateway; its UDP ports where they aren't 500 and 4500
   --psk KEY                 or --psk-file FILE, or GATEHOUSE_PSK in the environment: a command line is public
+  --certificate FILE        ours, with the chain below its authority, in PEM, instead of a key; then also
+  --key FILE                its private key, and
+  --authority FILE          the authority that the gateway's certificate must be of; the gateway's certificate must name HOST
+  --gateway-name NAME       what it must name instead of HOST
+  --revocation STRENGTH     off, standard (default) or strict
   --password TEXT           or --password-file FILE, or GATEHOUSE_PASSWORD
   --ike PROPOSAL            such as aes256-sha256-modp2048; several with commas, best first
   --esp PROPOSAL            such as aes128gcm16 or aes128-sha1
@@ -48,6 +53,11 @@ export function run(args: readonly string[]): Promise<number> {
         server: { type: 'string' },
         psk: { type: 'string' },
         'psk-file': { type: 'string' },
+        certificate: { type: 'string' },
+        key: { type: 'string' },
+        authority: { type: 'string' },
+        'gateway-name': { type: 'string' },
+        revocation: { type: 'string' },
         user: { type: 'string' },
         password: { type: 'string' },
         'password-file': { type: 'string' },
@@ -67,7 +77,11 @@ export function run(args: readonly string[]): Promise<number> {
       server,
       localAddress: await addressTowards(server.address),
       ports: { ike: 500, natt: 4500 },
-      preSharedKey: secretOf(values.psk, values['psk-file'], 'GATEHOUSE_PSK', '--psk'),
+      preSharedKey:
+        values.certificate === undefined
+          ? secretOf(values.psk, values['psk-file'], 'GATEHOUSE_PSK', '--psk')
+          : undefined,
+      certificates: certificatesOf(values),
       user: needed(values.user, '--user'),
       password: secretOf(values.password, values['password-file'], 'GATEHOUSE_PASSWORD', '--password'),
       ike: values.ike?.split(',').map((text) => proposal(text, parseIkeProposal)),
@@ -169,6 +183,27 @@ function secretOf(value: string | undefined, file: string | undefined, variable:
   if (value !== undefined) return new Secret(value)
   if (file !== undefined) return new Secret(readFileSync(file, 'utf8').replace(/\r?\n$/, ''))
   return new Secret(needed(process.env[variable], `${option} (or ${option}-file, or ${variable} in the environment)`))
+}
+
+type CertificateOptions = Partial<
+  Record<'server' | 'certificate' | 'key' | 'authority' | 'gateway-name' | 'revocation', string>
+>
+
+function certificatesOf(values: CertificateOptions): ConnectOptions['certificates'] {
+  const { server, certificate, key, authority, revocation = 'standard' } = values
+  if (certificate === undefined) return undefined
+  if (revocation !== 'off' && revocation !== 'standard' && revocation !== 'strict')
+    throw new UsageError(`--revocation ${revocation}: off, standard or strict is right`)
+  const text = (file: string | undefined, option: string) => readFileSync(needed(file, option), 'utf8')
+  return {
+    authorities: [text(authority, '--authority')],
+    intermediates: [],
+    own: [{ certificate: text(certificate, '--certificate'), key: new Secret(text(key, '--key')) }],
+    revocation,
+    ocsp: true,
+    crls: [],
+    identity: values['gateway-name'] ?? server?.replace(/:\d+:\d+$/, ''),
+  }
 }
 
 async function serverOf(text: string): Promise<ConnectOptions['server']> {

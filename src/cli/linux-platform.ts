@@ -12,6 +12,7 @@ import { jsonLog, type Log, plainLog } from '../platform/log.ts'
 import type { Store } from '../platform/store.ts'
 import { openUserland } from '../platform/userland.ts'
 import { UsageError } from './arguments.ts'
+import { certificateThread } from './certificate-thread.ts'
 import { chooseDataplane, type DataplaneChoice, type DataplaneWish } from './choose-dataplane.ts'
 import { adviceFor } from './open-advice.ts'
 
@@ -38,6 +39,15 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
     hitless,
     journal: hitless.is === 'on' ? hitless.journal : undefined,
     work: runWork,
+    certificates: certificateThread((why) =>
+      log.write({
+        at: new Date(),
+        level: 'error',
+        event: 'gateway.certificates',
+        sentence: `the certificate thread ended: ${why}`,
+        facts: {},
+      }),
+    ),
     openFastPath: async (options) => {
       try {
         if (choice === undefined) return openUserland(options)

@@ -60,7 +60,7 @@ function logIn(
   const child = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     // By environment: a command line is public.
-    env: { ...process.env, GATEHOUSE_PSK: remoteAccess.preSharedKey.revealText(), GATEHOUSE_PASSWORD: password },
+    env: { ...process.env, GATEHOUSE_PSK: remoteAccess.preSharedKey?.revealText() ?? '', GATEHOUSE_PASSWORD: password },
   })
   let transcript = ''
   const take = (chunk: Buffer) => {

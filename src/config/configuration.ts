@@ -4,6 +4,7 @@ import type { SecurityLevel } from '../algorithms/levels.ts'
 import type { Policies } from '../policy/policy.ts'
 import type { Network } from '../wire/network.ts'
 import type { Secret } from '../wire/secret.ts'
+import type { CertificatesEntry, Method, PeerKey } from './certificates-section.ts'
 
 export type { Network }
 
@@ -37,7 +38,12 @@ export type UserEntry = {
 }
 
 export type RemoteAccess = {
-  readonly preSharedKey: Secret
+  /** The one that all clients share; undefined where they have certificates, or keys of their own. */
+  readonly preSharedKey: Secret | undefined
+  readonly preSharedKeys: readonly PeerKey[]
+  readonly certificates: CertificatesEntry | undefined
+  /** Methods of proving oneself, in order of preference. */
+  readonly methods: readonly Method[]
   readonly pool: readonly AddressRange[]
   /** The gateway's inner address and the prefix length of the pool's network. */
   readonly gatewayAddress: string

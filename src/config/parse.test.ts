@@ -35,7 +35,7 @@ function show({ line, column, where, message }: Fault): string {
 describe('the least that makes a gateway', () => {
   test('is valid, and every default is filled in', () => {
     const configuration = valid(least)
-    expect(configuration.remoteAccess.preSharedKey.revealText()).toBe('correct horse battery staple')
+    expect(configuration.remoteAccess.preSharedKey?.revealText()).toBe('correct horse battery staple')
     expect(configuration).toMatchObject({
       hostname: 'gatehouse',
       security: 'modern',
@@ -64,13 +64,13 @@ describe('the least that makes a gateway', () => {
 describe('secrets', () => {
   test('are read as written', () => {
     const text = least.replace('correct horse battery staple', '0123').replace('wonderland', '1e3')
-    expect(valid(text).remoteAccess.preSharedKey.revealText()).toBe('0123')
+    expect(valid(text).remoteAccess.preSharedKey?.revealText()).toBe('0123')
     expect(valid(text).users[0]!.password!.revealText()).toBe('1e3')
   })
 
   test('come from files, without the last line break', () => {
     const text = least.replace('correct horse battery staple', '{ file: /etc/psk }')
-    expect(valid(text).remoteAccess.preSharedKey.revealText()).toBe('from a file')
+    expect(valid(text).remoteAccess.preSharedKey?.revealText()).toBe('from a file')
   })
 
   test('from a file that is not there are a fault at the path', () => {

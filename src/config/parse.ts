@@ -1,6 +1,7 @@
 // Text in, frozen value or faults out. Faults carry the line and column of the node they speak of, what was found and what would be right.
 import { type Document, isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { fileKeys } from './certificates-section.ts'
 import type { Configuration, Fault } from './configuration.ts'
 import { nearest } from './nearest.ts'
 import { schema } from './schema.ts'
@@ -77,19 +78,22 @@ function plain(document: Document): unknown {
 }
 
 /** The keys whose value may stand in a file of its own. */
-const secretKeys = new Set<PropertyKey>(['preSharedKey', 'password', 'passwordHash', 'tunnelSecret', 'ntHash'])
+const secretKeys = new Set<PropertyKey>(['key', 'preSharedKey', 'password', 'passwordHash', 'tunnelSecret', 'ntHash'])
+
+const certificateKeys = new Set<PropertyKey>(fileKeys)
+
+/** In a list of certificates each may be a file. */
+function mayBeFile(path: Path): boolean {
+  const key = path.findLast((step) => typeof step === 'string') ?? ''
+  return secretKeys.has(path.at(-1) ?? '') || certificateKeys.has(key)
+}
 
 /** Replaces `{ file: PATH }` under secret keys by the file's text without its last line break. */
 function insertFiles(value: unknown, path: Path, readFile: ReadFile, faults: Located[]): unknown {
   if (Array.isArray(value)) return value.map((item, i) => insertFiles(item, [...path, i], readFile, faults))
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value)
-  if (
-    secretKeys.has(path.at(-1) ?? '') &&
-    entries.length === 1 &&
-    typeof entries[0]![1] === 'string' &&
-    entries[0]![0] === 'file'
-  ) {
+  if (mayBeFile(path) && entries.length === 1 && typeof entries[0]![1] === 'string' && entries[0]![0] === 'file') {
     try {
       return readFile(entries[0]![1]).replace(/\r?\n$/, '')
     } catch (error) {

@@ -4,6 +4,7 @@ import { type Parsed as Proposal, parseEspProposal, parseIkeProposal } from '../
 import { addressOctets, addressText } from '../wire/address.ts'
 import { parsePasswordHash } from '../wire/password-hash.ts'
 import { Secret } from '../wire/secret.ts'
+import { certificatesSchema, methodsSchema, peerKeysSchema } from './certificates-section.ts'
 import { nearest } from './nearest.ts'
 import { policiesSchema } from './policies-section.ts'
 import {
@@ -71,7 +72,10 @@ function orWrong<P>(parsed: Proposal<P>): P | Wrong {
 const deadPeer = duration(10, 86_400)
 
 const remoteAccess = z.strictObject({
-  preSharedKey: secret,
+  preSharedKey: secret.optional(),
+  preSharedKeys: peerKeysSchema(secret).default([]),
+  certificates: certificatesSchema.optional(),
+  methods: methodsSchema.optional(),
   addressPool: listOf(addressRange),
   gatewayAddress: ipv4.optional(),
   dns: listOf(ipv4).default([]),

@@ -3,6 +3,7 @@ import { isWeak, proposalsFor, type SecurityLevel } from '../algorithms/levels.t
 import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { maskOf } from '../wire/network.ts'
+import { certificatesOf, checkKey } from './certificates-section.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
 import { policiesOf } from './policies-section.ts'
 import type { Parsed } from './schema.ts'
@@ -47,6 +48,9 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
     workers: parsed.workers,
     remoteAccess: {
       preSharedKey: access.preSharedKey,
+      preSharedKeys: access.preSharedKeys,
+      certificates: certificatesOf(access.certificates),
+      methods: access.methods ?? ['certificate', 'preSharedKey'],
       pool: access.addressPool,
       gatewayAddress,
       poolNetwork,
@@ -202,23 +206,23 @@ function checkUsers(configuration: Configuration, problems: Problem[]): void {
   }
 }
 
-/** Keys at most this long fall to a dictionary in an afternoon: each MM5 that a stranger records can be tried off line. */
-const shortKey = 12
-
 function checkStrength(configuration: Configuration, parsed: Parsed, problems: Problem[]): void {
   const { remoteAccess, security } = configuration
-  const length = remoteAccess.preSharedKey.reveal().length
-  if (length > 255) {
+  const { preSharedKey, preSharedKeys, certificates, methods } = remoteAccess
+  if (preSharedKey) checkKey(preSharedKey, ['remoteAccess', 'preSharedKey'], problems)
+  preSharedKeys.forEach(({ key }, i) => {
+    checkKey(key, ['remoteAccess', 'preSharedKeys', i, 'key'], problems)
+  })
+  const has = {
+    certificate: certificates !== undefined,
+    preSharedKey: preSharedKey !== undefined || preSharedKeys.length > 0,
+  }
+  if (!methods.some((method) => has[method])) {
     problems.push({
       severity: 'error',
-      path: ['remoteAccess', 'preSharedKey'],
-      message: `it has ${length} octets; at most 255 are right`,
-    })
-  } else if (length < shortKey) {
-    problems.push({
-      severity: 'warning',
-      path: ['remoteAccess', 'preSharedKey'],
-      message: `a pre-shared key of ${length} octets can be guessed; ${shortKey} or more random ones are right`,
+      path: ['remoteAccess'],
+      message:
+        'nobody can prove himself: "preSharedKey: …", "preSharedKeys: [{ peer: any, key: … }]" or "certificates: …" is right',
     })
   }
   for (const [i, proposal] of (parsed.remoteAccess.ike ?? []).entries()) {

@@ -4,11 +4,13 @@
 import type { EspProposal, IkeProposal } from '../algorithms/algorithms.ts'
 import { offersFor, proposalsFor } from '../algorithms/levels.ts'
 import type { AuthVerdict } from '../auth/contract.ts'
+import type { CertificatesEntry } from '../config/certificates-section.ts'
 import type { PeerGoneReason } from '../ike/contract.ts'
 import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
 import type { AuthKind, NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import type { Records } from '../wire/durable.ts'
 import type { Secret } from '../wire/secret.ts'
+import { certificateRulesOf, settingsOf } from './certificates.ts'
 import { type Cores, cores as realCores } from './cores.ts'
 import { Endpoint } from './endpoint.ts'
 import { EventLog } from './event-log.ts'
@@ -24,7 +26,10 @@ export type ConnectOptions = {
   readonly localAddress: string
   /** Our own UDP ports; 0: any free one. */
   readonly ports: { readonly ike: number; readonly natt: number }
-  readonly preSharedKey: Secret
+  /** Undefined: with a certificate only. */
+  readonly preSharedKey: Secret | undefined
+  /** Our certificate, and whose the gateway's must be. */
+  readonly certificates?: CertificatesEntry | undefined
   readonly user: string
   readonly password: Secret
   /** In order of preference; undefined: what `security: modern` offers. */
@@ -81,6 +86,7 @@ export async function connect(
   cores: Cores = realCores,
 ): Promise<ClientSession> {
   const events = new EventLog(platform, platform.log)
+  platform.certificates?.configure(settingsOf(options.certificates, { purpose: 'gateway', weak: false }))
   const fastPath = await platform.openFastPath({
     listen: [],
     ports: options.ports,
@@ -303,14 +309,15 @@ class Client implements EndpointOwner {
 }
 
 /** An initiator's policy; lifetimes as Windows asks for them. */
-function ikePolicyOf({ ike, esp, preSharedKey, deadPeerSeconds, forceEncapsulation }: ConnectOptions) {
+function ikePolicyOf({ ike, esp, preSharedKey, certificates, deadPeerSeconds, forceEncapsulation }: ConnectOptions) {
   const offers = offersFor('modern')
   return {
     ike: ike ?? offers.ike,
     esp: esp ?? offers.esp,
     pfsGroups: proposalsFor('legacy').pfsGroups,
     requirePfs: false,
-    preSharedKeys: [{ peer: 'any', key: preSharedKey }],
+    preSharedKeys: preSharedKey ? [{ peer: 'any', key: preSharedKey }] : [],
+    certificates: certificateRulesOf(certificates),
     lifetimes: { ikeSeconds: 28_800, espSeconds: 3600, espKilobytes: undefined },
     replayWindow: 1024,
     publicAddress: undefined,

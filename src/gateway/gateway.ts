@@ -13,6 +13,7 @@ import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { sourceOf } from '../wire/address.ts'
 import type { Records } from '../wire/durable.ts'
 import type { Instant } from '../wire/machine.ts'
+import { certificateSettingsOf } from './certificates.ts'
 import { type Cores, cores as realCores } from './cores.ts'
 import { Endpoint } from './endpoint.ts'
 import { EventLog, type Occurrence } from './event-log.ts'
@@ -59,6 +60,7 @@ export async function createGateway(
   cores: Cores = realCores,
 ): Promise<Gateway> {
   const events = new EventLog(platform, platform.log)
+  platform.certificates?.configure(certificateSettingsOf(configuration))
   const former = platform.journal?.former
   if (former) await platform.network.keep()
   else {
@@ -199,6 +201,7 @@ class House implements Gateway, EndpointOwner {
   async #reload(after: Configuration): Promise<void> {
     const before = this.#configuration
     const kept = withoutRestart(before, after)
+    const policy = ikePolicyOf(kept)
     try {
       await this.#serve(kept)
     } catch (error) {
@@ -207,7 +210,8 @@ class House implements Gateway, EndpointOwner {
     }
     this.#configuration = kept
     this.#users.change(after.users)
-    this.#endpoint.ike({ on: 'policy', policy: ikePolicyOf(kept) })
+    this.#platform.certificates?.configure(certificateSettingsOf(kept))
+    this.#endpoint.ike({ on: 'policy', policy })
     this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(kept) })
     const ended = this.#sessions.change(kept)
     await this.#openDns()

@@ -7,6 +7,7 @@ import type { FastPath } from '../platform/fast-path.ts'
 import type { GatewayPlan } from '../platform/network.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import { certificateRulesOf } from './certificates.ts'
 import type { PoolPlan } from './pool.ts'
 
 /**
@@ -27,7 +28,12 @@ export function ikePolicyOf({ remoteAccess, publicAddress, security, ports }: Co
     esp: remoteAccess.esp,
     pfsGroups: proposalsFor(security).pfsGroups,
     requirePfs: remoteAccess.requirePfs,
-    preSharedKeys: [{ peer: 'any', key: remoteAccess.preSharedKey }],
+    preSharedKeys: [
+      ...remoteAccess.preSharedKeys,
+      ...(remoteAccess.preSharedKey ? [{ peer: 'any', key: remoteAccess.preSharedKey }] : []),
+    ],
+    certificates: certificateRulesOf(remoteAccess.certificates),
+    methods: [{ peer: 'any', order: remoteAccess.methods }],
     lifetimes: remoteAccess.lifetimes,
     replayWindow: remoteAccess.replayWindow,
     publicAddress,

@@ -80,6 +80,8 @@ export type SignatureWork =
   | (Sealed & {
       readonly to: 'sign MM6'
       readonly credential: Credential
+      /** Of the peer's certificate. */
+      readonly subject: string
       readonly identity: IdPayload
       readonly notifies: readonly NotifyPayload[]
       readonly path: Path

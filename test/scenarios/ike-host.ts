@@ -1,7 +1,15 @@
 // One end of a scenario: an IkeCore on a host of the simulated network, with a stand-in for the fast path. Its ESP is no ESP, but it is sealed with
 // the negotiated keys, numbered, and opened only by who has them, so that wrong keys, lost pairs and wrong peers show.
 import { hmac } from '../../src/crypto/hash.ts'
-import type { CertificateWork, IkeEffect, IkeInput, IkePolicy, PeerId, SaPair, WorkResult } from '../../src/ike/contract.ts'
+import type {
+  CertificateWork,
+  IkeEffect,
+  IkeInput,
+  IkePolicy,
+  PeerId,
+  SaPair,
+  WorkResult,
+} from '../../src/ike/contract.ts'
 import { IkeCore } from '../../src/ike/core.ts'
 import type { IkeEvent } from '../../src/ike/events.ts'
 import { type Endpoint, type Path, samePath } from '../../src/wire/address.ts'

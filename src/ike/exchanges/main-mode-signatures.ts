@@ -155,7 +155,7 @@ function judgedMM5(turn: Turn, sa: IkeSa, work: Work<'judge MM5'>, result: WorkR
   if (result.is !== 'verified') return giveUp(turn, sa, 'certificate', refusal(result), seenBy(sa.client, 789))
   const credential = ownCredential(turn, sa, work.exchanged.agreed.method)
   if (!credential) return giveUp(turn, sa, 'certificate', noCredential, seenBy(sa.client, 789))
-  sign(turn, sa, { ...work, to: 'sign MM6', credential })
+  sign(turn, sa, { ...work, to: 'sign MM6', credential, subject: result.subject })
 }
 
 function refusal(result: WorkResult): string {
@@ -163,10 +163,10 @@ function refusal(result: WorkResult): string {
 }
 
 function sendSignedMM6(turn: Turn, sa: IkeSa, work: Work<'sign MM6'>, result: WorkResult): void {
-  const { credential, exchanged, keys, iv, identity, notifies, path, received } = work
+  const { credential, exchanged, keys, iv, identity, subject, notifies, path, received } = work
   if (result.is !== 'signed') return giveUp(turn, sa, 'certificate', unsigned(credential, result))
   const mm6 = sealedMessage(keys, iv, mainMode(sa), identification(sa, credential, result.signature))
-  establish(turn, sa, { path, agreed: exchanged.agreed, keys, lastBlock: mm6.iv, identity, notifies })
+  establish(turn, sa, { path, agreed: exchanged.agreed, keys, lastBlock: mm6.iv, identity, subject, notifies })
   remember(turn, sa, received, mm6.octets)
   send(turn, sa.path, mm6.octets)
   responderLifetime(turn, sa)
@@ -222,7 +222,15 @@ export function receiveSignedMM6(
 function judgedMM6(turn: Turn, sa: IkeSa, work: Work<'judge MM6'>, result: WorkResult, fail: Fail): void {
   if (result.is !== 'verified') return fail(refusal(result))
   const { exchanged, keys, iv, identity, notifies, path } = work
-  establish(turn, sa, { path, agreed: exchanged.agreed, keys, lastBlock: iv, identity, notifies })
+  establish(turn, sa, {
+    path,
+    agreed: exchanged.agreed,
+    keys,
+    lastBlock: iv,
+    identity,
+    subject: result.subject,
+    notifies,
+  })
 }
 
 /** What the initiator's side does besides: whether INITIAL-CONTACT is true, what a failure means, what comes next. */

@@ -83,6 +83,8 @@ type Proof = {
   /** The last CBC block of phase 1, from which later IVs come. */
   readonly lastBlock: Uint8Array
   readonly identity: Identity
+  /** How it is shown, where a certificate says it better than the octets. */
+  readonly subject?: string
   readonly notifies: readonly NotifyPayload[]
 }
 
@@ -97,7 +99,7 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   sa.requests = []
   advance(sa, { is: 'established', agreed, keys, lastBlock })
   sa.identity = identityKey(identity)
-  sa.shownIdentity = showIdentity(identity)
+  sa.shownIdentity = proof.subject ?? showIdentity(identity)
   halfOpen.closed(turn, sa.id)
   halfOpen.completed(turn, sa.exchangedWith)
   sa.established = turn.now

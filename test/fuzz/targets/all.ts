@@ -5,6 +5,7 @@ import { dhcpTargets } from './dhcp.ts'
 import { ikeCoreTargets } from './ike-core.ts'
 import { ikeWireTargets } from './ike-wire.ts'
 import { l2tpTargets } from './l2tp.ts'
+import { pkiTargets } from './pki.ts'
 import { pppTargets } from './ppp.ts'
 import { textTargets } from './text.ts'
 
@@ -14,6 +15,7 @@ export const targets: readonly Target[] = [
   ...l2tpTargets,
   ...pppTargets,
   ...dhcpTargets,
+  ...pkiTargets,
   ...textTargets,
   ...consoleTargets,
 ]

@@ -18,6 +18,8 @@ export type Dial = {
   user: string
   password: string
   psk: string
+  /** Certificates in place of the key, in PEM: ours with those between it and the authority, its key, the authority that the server's must be of. */
+  certificate?: { own: string; chain?: readonly string[]; key: string; authority: string; p12?: Uint8Array }
   /** Both lifetimes; absent: an hour and more. */
   lifetimes?: { ikeSeconds: number; espSeconds: number }
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
@@ -208,11 +210,25 @@ export class Client {
     const local = this.guest.plug.address.split('/')[0] as string
     if (this.stack === 'strongswan') {
       const conf = this.guest.put('swanctl.conf', swanctlConf({ ...dial, server }))
-      return `/lab/strongswan.sh up ${conf} ${seconds}`
+      return `${this.#credentials(dial)}/lab/strongswan.sh up ${conf} ${seconds}`
     }
     const conf = this.guest.put('ipsec.conf', whackConf({ ...dial, server, local, gateway: this.guest.plug.gateway }))
     const secrets = this.guest.put('ipsec.secrets', `%any %any : PSK "${dial.psk}"\n`)
     return `/lab/libreswan.sh up ${conf} ${secrets} ${seconds}`
+  }
+
+  /** Lays certificates where swanctl looks for them. */
+  #credentials({ certificate }: Dial): string {
+    if (!certificate) return ''
+    const { own, chain = [], key, authority } = certificate
+    const laid = [
+      ['x509/own.pem', own],
+      ['private/own.pem', key],
+      ['x509ca/authority.pem', authority],
+      ...chain.map((one, i) => [`x509ca/chain-${i}.pem`, one]),
+    ].map(([to, text]) => `cp ${this.guest.put('credential.pem', text as string)} /etc/swanctl/${to}`)
+    const folders = '/etc/swanctl/x509 /etc/swanctl/private /etc/swanctl/x509ca'
+    return `rm -rf ${folders}; mkdir -p ${folders}; ${laid.join('; ')}\n`
   }
 
   #l2tpUp(dial: Dial, seconds: number): string {

@@ -6,7 +6,8 @@ export type User = { name: string; password: string; address?: string }
 
 /** The part of the configuration that tests vary; JSON is YAML. */
 export type GatewaySettings = {
-  psk: string
+  /** Undefined: certificates only, in `more`. */
+  psk: string | undefined
   users: readonly User[]
   pool?: string
   dns?: readonly string[]
@@ -54,7 +55,7 @@ export function configuration(settings: GatewaySettings, dataplane: string): str
       security: settings.security ?? 'modern',
       dataplane: settings.dataplane ?? dataplane,
       remoteAccess: {
-        preSharedKey: settings.psk,
+        ...(settings.psk === undefined ? {} : { preSharedKey: settings.psk }),
         addressPool: settings.pool ?? '10.99.0.10-10.99.0.250',
         dns: settings.dns ?? ['10.99.0.1'],
         ...(settings.authentication ? { authentication: settings.authentication } : {}),

@@ -4,7 +4,7 @@ import type { Dial } from './client.ts'
 type Addressed = Dial & { server: string }
 
 /** Our proposal strings are strongSwan's own, and swanctl's lists never grow by themselves: no «!» needed. */
-export function swanctlConf({ server, ike, esp, psk, lifetimes }: Addressed): string {
+export function swanctlConf({ server, ike, esp, psk, lifetimes, certificate }: Addressed): string {
   const times = lifetimes ?? { ikeSeconds: 14_400, espSeconds: 3_600 }
   return `
 connections {
@@ -16,8 +16,8 @@ connections {
     over_time = ${Math.max(30, Math.round(times.ikeSeconds / 10))}s
     rand_time = 0
     dpd_delay = 30s
-    local { auth = psk }
-    remote { auth = psk }
+    ${certificate ? 'send_cert = always\n    local { auth = pubkey; certs = own.pem }' : 'local { auth = psk }'}
+    remote { auth = ${certificate ? `pubkey; id = ${server}` : 'psk'} }
     children {
       l2tp {
         mode = transport
@@ -31,9 +31,7 @@ connections {
     }
   }
 }
-secrets {
-  ike-lab { secret = "${psk}" }
-}
+${certificate ? '' : `secrets {\n  ike-lab { secret = "${psk}" }\n}`}
 `
 }
 

@@ -1,0 +1,82 @@
+// What the configured certificates mean to IKE (who we are, whom we ask for) and to the judge (what is believed). Read once for each configuration.
+import type { CertificatesEntry } from '../config/certificates-section.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { CertificateRule } from '../ike/contract.ts'
+import { credentialOf, readCertificates, readKey } from '../pki/credential.ts'
+import { showName } from '../pki/names.ts'
+import type { Purpose } from '../pki/path.ts'
+import type { CertificateSettings, RuleSettings } from '../pki/settings.ts'
+
+/** The one rule of remote access. */
+const remoteAccess = 'remote access'
+
+/** Throws an Error whose message says which certificate or key can't be used, and what would be right. */
+export function certificateRulesOf(
+  entry: CertificatesEntry | undefined,
+  peer = 'any',
+  name = remoteAccess,
+): readonly CertificateRule[] {
+  if (!entry) return []
+  const own = entry.own.map(({ certificate, key }, i) =>
+    credentialOf(
+      credentialName(name, i),
+      readCertificates(certificate, 'certificates.certificate'),
+      readKey(key.revealText(), 'certificates.key'),
+    ),
+  )
+  const authorities = entry.authorities.flatMap((pem) => readCertificates(pem, 'certificates.authorities'))
+  return [{ peer, name, own, authorities: authorities.map(({ subject }) => subject.der) }]
+}
+
+const credentialName = (name: string, i: number) => `${name} ${i + 1}`
+
+/** What the judge is given. */
+export function certificateSettingsOf({
+  remoteAccess: { certificates },
+  security,
+}: Pick<Configuration, 'remoteAccess' | 'security'>): CertificateSettings {
+  return settingsOf(certificates, { name: remoteAccess, purpose: 'client', weak: security !== 'modern' })
+}
+
+export function settingsOf(
+  entry: CertificatesEntry | undefined,
+  { name = remoteAccess, purpose, weak }: { readonly name?: string; readonly purpose: Purpose; readonly weak: boolean },
+): CertificateSettings {
+  if (!entry) return { rules: [], keys: [] }
+  const ders = (pems: readonly string[], what: string) =>
+    pems.flatMap((pem) => readCertificates(pem, what).map(({ der }) => der))
+  const { revocation, ocsp, crls, identity } = entry
+  const rule: RuleSettings = {
+    name,
+    authorities: ders(entry.authorities, 'certificates.authorities'),
+    intermediates: ders(entry.intermediates, 'certificates.intermediates'),
+    revocation,
+    ocsp,
+    crls,
+    purpose,
+    identity,
+    weak,
+  }
+  return {
+    rules: [rule],
+    keys: entry.own.map(({ key }, i) => ({ credential: credentialName(name, i), pem: key.revealText() })),
+  }
+}
+
+/** What is wrong with the certificates of a configuration, as `gatehouse check` says it, or undefined. */
+export function certificatesFault(configuration: Configuration, at: number): string | undefined {
+  const { certificates } = configuration.remoteAccess
+  try {
+    certificateRulesOf(certificates)
+    certificateSettingsOf(configuration)
+    const expired = certificates?.own
+      .flatMap(({ certificate }) => readCertificates(certificate, 'certificates.certificate'))
+      .find(({ notAfter }) => notAfter < at)
+    return (
+      expired &&
+      `the certificate of ${showName(expired.subject)} expired on ${new Date(expired.notAfter).toISOString().slice(0, 10)}; renew it`
+    )
+  } catch (error) {
+    return (error as Error).message
+  }
+}

@@ -1,0 +1,122 @@
+// Certificates with strongSwan, in transport mode with L2TP inside: RSA and ECDSA, a chain of three, revocation in its three strengths, and who is refused.
+// Three files of one authority serve all; the list is a file that is replaced.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { authority, certify, crlOf, type Issued, type Kind } from '../fakes/authority.ts'
+import type { Client, Dial } from './lab/client.ts'
+import type { Gateway } from './lab/gateway.ts'
+import { type Lab, openLab } from './lab/lab.ts'
+import { addresses } from './lab/network.ts'
+import { interop } from './lab/suite.ts'
+import { dial, slowly, users } from './settings.ts'
+
+const day = 86_400_000
+const times = { notBefore: Date.now() - day, notAfter: Date.now() + 30 * day }
+const pick = { from: Date.now() - 60_000, to: Date.now() + day }
+
+interop('certificates', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pki-'))
+  const list = join(folder, 'crl')
+  const root = authority('CN=Root, O=Lab', { kind: 'rsa', ...times })
+  const middle = authority('CN=Middle, O=Lab', { kind: 'rsa', authority: { pathLength: 1 }, ...times }, root)
+  const low = authority('CN=Low, O=Lab', { kind: 'rsa', authority: { pathLength: 0 }, ...times }, middle)
+  const made = (name: string, kind: Kind, by: Issued, more = {}) =>
+    certify(`CN=${name}, O=Lab`, { kind, ...times, ...more }, by)
+  const names = { altNames: ['gw.example.org', addresses.gateway] }
+  const own = [made('gw rsa', 'rsa', root, names), made('gw ecdsa', 'P-256', root, names)]
+  const alice = made('alice', 'rsa', root)
+  let lab: Lab
+  let client: Client
+  let gateway: Gateway
+
+  const settings = (revocation: 'off' | 'standard' | 'strict') => ({
+    psk: undefined,
+    users,
+    more: {
+      certificates: {
+        authorities: [root.pem],
+        certificate: own[0]!.pem,
+        key: own[0]!.keyPem,
+        more: [{ certificate: own[1]!.pem, key: own[1]!.keyPem }],
+        revocation,
+        crls: [list],
+      },
+    },
+  })
+  const by = (one: Issued, chain: readonly Issued[] = []): Partial<Dial> => ({
+    certificate: { own: one.pem, chain: chain.map(({ pem }) => pem), key: one.keyPem, authority: root.pem },
+  })
+  const revoke = (...revoked: Issued[]) => writeFileSync(list, crlOf(root, revoked, pick))
+
+  async function enters(one: Issued, chain: readonly Issued[] = []): Promise<void> {
+    const session = await client.connect(dial('alice', by(one, chain)))
+    expect(session.peer).toBe('10.99.0.1')
+    expect(await client.ping('10.99.0.1')).toBe(3)
+    await client.disconnect()
+    await gateway.empty()
+  }
+
+  async function refused(one: Issued, sentence: RegExp): Promise<void> {
+    const mark = gateway.mark()
+    const attempt = await client.attempt(dial('alice', { ...by(one), patience: { ike: 5, ppp: 10 } }))
+    expect(attempt).toMatchObject({ is: 'refused', stage: 'ike' })
+    expect(await gateway.says(sentence, { since: mark })).toContain('certificate')
+  }
+
+  beforeAll(async () => {
+    revoke()
+    lab = await openLab()
+    client = await lab.client('swan', 'strongswan', 11)
+    gateway = await lab.gateway(settings('standard'))
+  })
+  afterAll(async () => {
+    await lab?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('RSA: both prove themselves, L2TP and PPP inside', slowly(240_000), () => enters(alice))
+  test('ECDSA with P-256', slowly(240_000), () => enters(made('bob', 'P-256', root)))
+  test('a chain of three below the root', slowly(240_000), () => enters(made('carol', 'rsa', low), [middle, low]))
+  test('expired: said so', slowly(240_000), () =>
+    refused(made('old', 'rsa', root, { notAfter: Date.now() - day / 2 }), /CN=old.*expired on .*renew it/),
+  )
+  test('of another authority: said so', slowly(240_000), () =>
+    refused(
+      made('eve', 'rsa', authority('CN=Nobody', { kind: 'rsa', ...times })),
+      /CN=Nobody.*no chain leads.*CN=Root/,
+    ),
+  )
+
+  describe('revocation', () => {
+    const restart = async (strength: 'off' | 'standard' | 'strict') => {
+      await gateway.stop()
+      gateway = await lab.gateway(settings(strength))
+    }
+    test('standard: revoked is refused, an unreadable list is not', slowly(400_000), async () => {
+      revoke(alice)
+      await restart('standard')
+      await refused(alice, /CN=alice.*was revoked on/)
+      writeFileSync(list, 'nothing')
+      await restart('standard')
+      await enters(alice)
+    })
+    test('strict: good is let in; expired or unreadable lists refuse', slowly(600_000), async () => {
+      revoke()
+      await restart('strict')
+      await enters(alice)
+      writeFileSync(list, crlOf(root, [], { from: Date.now() - 9 * day, to: Date.now() - day }))
+      await restart('strict')
+      await refused(alice, /can't be found out \(.*expired on .*\).*strict/)
+      writeFileSync(list, 'nothing')
+      await restart('strict')
+      await refused(alice, /can't be found out/)
+    })
+    test('off: revoked comes in', slowly(400_000), async () => {
+      revoke(alice)
+      await restart('off')
+      await enters(alice)
+    })
+  })
+})

@@ -1,0 +1,210 @@
+// Main mode with certificates between two whole IKE machines, each with a judge of its own: who gets in, by which certificate, and the sentence for who doesn't.
+import { describe, expect, test } from 'vitest'
+import { certificateRulesOf, settingsOf } from '../../src/gateway/certificates.ts'
+import type { CertificateWork, WorkResult } from '../../src/ike/contract.ts'
+import { Judge } from '../../src/pki/judge.ts'
+import type { Purpose } from '../../src/pki/path.ts'
+import { Revocation } from '../../src/pki/revocation.ts'
+import { Secret } from '../../src/wire/secret.ts'
+import { authority, certify, type Issued, noon } from '../fakes/authority.ts'
+import { IkeHost, ikePolicy, type Policy } from './ike-host.ts'
+import { fairNetwork, Network, SeededRandom, VirtualTime } from './network.ts'
+
+const server = '192.0.2.1'
+const nowhere = () => {
+  throw new Error('nothing is asked here')
+}
+
+function judgeOf(settings: ReturnType<typeof settingsOf>): (work: CertificateWork) => WorkResult {
+  const judge = new Judge(new Revocation({ http: nowhere, file: nowhere, now: () => noon }), () => noon)
+  judge.configure(settings)
+  return (work) => {
+    if (work.do === 'sign') return judge.sign(work)
+    const believed = judge.believe(work)
+    return believed.is === 'failed' ? believed : { is: 'verified', subject: 'the peer' }
+  }
+}
+
+type Side = {
+  readonly own: readonly Issued[]
+  readonly chain?: readonly Issued[]
+  readonly trusts: readonly Issued[]
+  readonly identity?: string
+}
+
+function entry({ own, chain = [], trusts, identity }: Side) {
+  return {
+    authorities: trusts.map((one) => one.pem),
+    intermediates: [],
+    own: own.map((one) => ({
+      certificate: [...chain.map(({ pem }) => pem), one.pem].join(''),
+      key: new Secret(one.keyPem),
+    })),
+    revocation: 'off' as const,
+    ocsp: false,
+    crls: [],
+    identity,
+  }
+}
+
+function world(gatewaySide: Side, clientSide: Side, more: { gateway?: Policy; client?: Policy; nat?: boolean } = {}) {
+  const time = new VirtualTime()
+  const random = new SeededRandom(1)
+  const network = new Network(time, random, fairNetwork)
+  const host = (address: string, side: Side, purpose: Purpose, policy: Policy = {}, nat = false) => {
+    const one = entry(side)
+    const made = new IkeHost(
+      network,
+      network.host(address, nat ? network.nat('203.0.113.9') : undefined),
+      random,
+      ikePolicy({ preSharedKeys: [], certificates: certificateRulesOf(one), ...policy }),
+    )
+    made.certificates = judgeOf(settingsOf(one, { purpose, weak: false }))
+    return made
+  }
+  const gateway = host(server, gatewaySide, 'client', more.gateway)
+  const client = host(more.nat ? '192.168.1.10' : '198.51.100.7', clientSide, 'gateway', more.client, more.nat)
+  return { time, gateway, client }
+}
+
+const root = authority()
+const other = authority('CN=Somebody else')
+const gw = certify('CN=gw.example.org', { altNames: ['gw.example.org', server], kind: 'rsa' }, root)
+const alice = certify('CN=alice', { kind: 'rsa' }, root)
+
+function dial({ time, client }: ReturnType<typeof world>): void {
+  client.connect(server)
+  time.run(4_000)
+}
+
+const refusals = (host: IkeHost) => host.eventsOf('ike.negotiation.refused').map(({ cause, why }) => `${cause}: ${why}`)
+
+describe('who gets in', () => {
+  test.each([
+    ['rsa', 3],
+    ['P-256', 9],
+    ['P-384', 10],
+    ['P-521', 11],
+  ] as const)('%s: both are proved, and the ID is the subject', (kind, method) => {
+    const mine = certify('CN=gw', { kind, altNames: [server] }, root)
+    const theirs = certify('CN=bob, O=Example', { kind }, root)
+    const w = world({ own: [mine], trusts: [root] }, { own: [theirs], trusts: [root], identity: server })
+    dial(w)
+    expect([refusals(w.gateway), refusals(w.client)]).toEqual([[], []])
+    expect(w.gateway.core.status()).toMatchObject([{ state: 'established' }])
+    expect(w.gateway.up).toHaveLength(1)
+    const [sa] = w.gateway.core.state.sas.values()
+    expect(sa?.phase1).toMatchObject({ agreed: { method } })
+  })
+
+  test('behind a NAT: MM5 comes from port 4500, and the chain of three goes with it', () => {
+    const middle = authority('CN=Middle', { authority: { pathLength: 1 } }, root)
+    const low = authority('CN=Low', { authority: { pathLength: 0 } }, middle)
+    const carol = certify('CN=carol', { kind: 'rsa' }, low)
+    const w = world(
+      { own: [gw], trusts: [root] },
+      { own: [carol], chain: [middle, low], trusts: [root] },
+      { nat: true },
+    )
+    dial(w)
+    expect(refusals(w.gateway)).toEqual([])
+    expect(w.gateway.up).toHaveLength(1)
+  })
+
+  test('our certificate is the one that the peer asks for', () => {
+    const ours = certify('CN=gw for the others', { kind: 'rsa', altNames: [server] }, other)
+    const dave = certify('CN=dave', { kind: 'rsa' }, root)
+    const w = world({ own: [gw, ours], trusts: [root] }, { own: [dave], trusts: [other], identity: server })
+    dial(w)
+    expect([refusals(w.gateway), refusals(w.client)]).toEqual([[], []])
+    expect(w.gateway.up).toHaveLength(1)
+  })
+
+  test('methods in order: a peer without certificates comes in by its key', () => {
+    const preSharedKeys = [{ peer: 'any', key: new Secret('correct horse') }]
+    const w = world(
+      { own: [gw], trusts: [root] },
+      { own: [alice], trusts: [root] },
+      { gateway: { preSharedKeys }, client: { preSharedKeys, certificates: [] } },
+    )
+    dial(w)
+    expect(w.gateway.up).toHaveLength(1)
+  })
+
+  test('renewed over the standing ISAKMP SA by the same method', () => {
+    const lifetimes = { ikeSeconds: 60, espSeconds: 3600, espKilobytes: undefined }
+    const w = world(
+      { own: [gw], trusts: [root] },
+      { own: [alice], trusts: [root] },
+      { gateway: { lifetimes }, client: { lifetimes } },
+    )
+    dial(w)
+    w.time.run(90_000)
+    expect(w.gateway.up).toHaveLength(1)
+    expect(w.gateway.eventsOf('ike.sa.established').length).toBeGreaterThan(1)
+    expect(w.gateway.core.state.peers.size).toBe(1)
+  })
+})
+
+describe('who does not', () => {
+  const cases: readonly [string, Side, RegExp][] = [
+    [
+      'of an authority that is not trusted',
+      { own: [certify('CN=eve', { kind: 'rsa' }, other)], trusts: [root] },
+      /^certificate: .*CN=Somebody else.*no chain.*CN=Root/,
+    ],
+    [
+      'expired',
+      { own: [certify('CN=old', { kind: 'rsa', notAfter: noon - 86_400_000 }, root)], trusts: [root] },
+      /^certificate: .*CN=old expired on 2026-05-31: renew it/,
+    ],
+    [
+      'not for clients',
+      { own: [certify('CN=web', { kind: 'rsa', extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] }, root)], trusts: [root] },
+      /^certificate: .*not for IPsec.*client authentication/,
+    ],
+  ]
+  test.each(cases)('%s', (_, side, sentence) => {
+    const w = world({ own: [gw], trusts: [root] }, side)
+    dial(w)
+    expect(w.gateway.up).toEqual([])
+    expect(refusals(w.gateway)[0]).toMatch(sentence)
+    expect(w.gateway.eventsOf('ike.negotiation.refused')[0]?.userSees).toBe(789)
+  })
+
+  test('the gateway that is meant is another one: the client refuses, and says so', () => {
+    const w = world({ own: [gw], trusts: [root] }, { own: [alice], trusts: [root], identity: 'vpn.example.com' })
+    dial(w)
+    expect(w.client.up).toEqual([])
+    expect(w.client.news).toMatchObject([
+      { do: 'failed', reason: expect.stringMatching(/CN=gw.example.org does not speak for vpn.example.com/) },
+    ])
+  })
+
+  test('a key that is not the certificate’s', () => {
+    const w = world({ own: [gw], trusts: [root] }, { own: [alice], trusts: [root] })
+    w.client.certificates = (work) =>
+      work.do === 'sign'
+        ? judgeOf(settingsOf(entry({ own: [gw], trusts: [root] }), { purpose: 'client', weak: false }))({
+            ...work,
+            credential: 'remote access 1',
+          })
+        : { is: 'verified', subject: '' }
+    dial(w)
+    expect(refusals(w.gateway)[0]).toMatch(
+      /^certificate: the peer’s signature is not by the key of the certificate of CN=alice/,
+    )
+    expect(w.gateway.up).toEqual([])
+  })
+
+  test('only certificates where there is only a key, and the other way round', () => {
+    const key = [{ peer: 'any', key: new Secret('correct horse') }]
+    const w = world(
+      { own: [gw], trusts: [root] },
+      { own: [alice], trusts: [root] },
+      { client: { preSharedKeys: key, certificates: [] } },
+    )
+    dial(w)
+    expect(refusals(w.gateway)[0]).toMatch(/^authentication method: .*pre-shared key.*RSA signatures/)
+  })
+})
