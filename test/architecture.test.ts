@@ -50,7 +50,7 @@ const rows: Readonly<Record<string, Row>> = {
   dhcp: { ours: ['wire'], packages: [], why: 'a pure function, packet in and packet out', deterministic: true },
   pki: {
     ours: [...leaves, 'crypto'],
-    packages: ['node:crypto', '@noble/curves'],
+    packages: ['node:crypto', '@noble/curves/nist.js'],
     why: 'verification is synchronous; issuing lives apart',
   },
   policy: { ours: leaves, packages: [], why: 'ike declares the interface that it consults, not the other way round' },

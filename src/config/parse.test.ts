@@ -114,7 +114,7 @@ describe('faults name line, column, what was found and what would be right', () 
     [
       'a missing key',
       least.replace(/ {2}preSharedKey.*\n/, ''),
-      '2:3 remoteAccess.preSharedKey: preSharedKey is missing; "preSharedKey: a long random text, or { file: PATH }" is right',
+      '2:3 remoteAccess.preSharedKey: preSharedKey is missing; "preSharedKey: a long random text, or { file: PATH }" is right, or preSharedKeys, or certificates',
     ],
     [
       'a duration without its unit',

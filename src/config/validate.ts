@@ -220,9 +220,9 @@ function checkStrength(configuration: Configuration, parsed: Parsed, problems: P
   if (!methods.some((method) => has[method])) {
     problems.push({
       severity: 'error',
-      path: ['remoteAccess'],
+      path: ['remoteAccess', 'preSharedKey'],
       message:
-        'nobody can prove himself: "preSharedKey: …", "preSharedKeys: [{ peer: any, key: … }]" or "certificates: …" is right',
+        'preSharedKey is missing; "preSharedKey: a long random text, or { file: PATH }" is right, or preSharedKeys, or certificates',
     })
   }
   for (const [i, proposal] of (parsed.remoteAccess.ike ?? []).entries()) {
