@@ -15,6 +15,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("KernelPlane", gatehouse::addon::KernelPlaneObject::define(env));
   exports.Set("probeKernel", Napi::Function::New(env, gatehouse::addon::probeKernel, "probeKernel"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
+  exports.Set("benchFlood", Napi::Function::New(env, gatehouse::addon::benchFlood, "benchFlood"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
   exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));
   exports.Set("keepHolderKey", Napi::Function::New(env, gatehouse::addon::keepHolderKey, "keepHolderKey"));

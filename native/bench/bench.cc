@@ -133,7 +133,7 @@ class Bed {
         table_(domain_),
         reader_(domain_),
         worker_(engine),
-        context_(engine.makeContext()),
+        context_(engine.makeBareContext()),
         memory_(front + stride * options.batch),
         outbound_(options.batch),
         inbound_(options.batch),

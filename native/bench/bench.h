@@ -40,7 +40,7 @@ struct Result {
   double packetsPerSecond = 0;
   /// Half the distance between the quartiles of the repeats, as a share of the median.
   double spread = 0;
-  /// The engine alone on the same packets, in the same run.
+  /// The engine's library alone (Engine::makeBareContext) on the same packets and keys, in the same run.
   double limitGbps = 0;
   /// Of path to limit: the median of the measurements' own ratios.
   double ratio = 0;

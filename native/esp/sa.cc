@@ -48,8 +48,8 @@ OutboundSa::OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void
       lastSequence_(key_->transform().esn ? std::numeric_limits<std::uint64_t>::max()
                                           : std::numeric_limits<std::uint32_t>::max()),
       lowSequence_(std::max(lastSequence_ / 4 * 3, std::min(sent, lastSequence_ - 1) + 1)),
-      initialSequence_(sent),
-      sequence_(sent) {}
+      sequence_(sent),
+      initialSequence_(sent) {}
 
 Counters OutboundSa::counters() const noexcept {
   return {.packets = sequence() - initialSequence_, .octets = octets_.load(std::memory_order_relaxed)};

@@ -10,6 +10,7 @@
 
 #include "crypto/engine.h"
 #include "esp/replay-window.h"
+#include "esp/spin-lock.h"
 
 namespace gatehouse::esp {
 
@@ -95,15 +96,18 @@ class alignas(64) OutboundSa {
   std::uint8_t blockSize_;
   /// GCM: the IV is the sequence number, which never repeats under one key (RFC 4106 §3.1). Otherwise it is random.
   bool counterIv_;
+  // What a packet touches ends with the first line of the cache.
+  SpinLock lock_;
   /// The most octets that one packet takes.
   std::uint32_t largestPayload_;
   /// Numbers end here: 2^32 - 1, or 2^64 - 1 with ESN. Never wraps (RFC 4303 §3.3.3).
   std::uint64_t lastSequence_;
   /// Three quarters of them: time for a successor.
   std::uint64_t lowSequence_;
-  std::uint64_t initialSequence_;
+  // Written under the lock.
   std::atomic<std::uint64_t> sequence_;
   std::atomic<std::uint64_t> octets_{0};
+  std::uint64_t initialSequence_;
 };
 
 }  // namespace gatehouse::esp

@@ -1,5 +1,5 @@
 // Sealing, for each chunk of a batch (RFC 4303 §3.3):
-//   1. take()     sequence numbers, one atomic step for neighbours with the same SA
+//   1. take()     sequence numbers, under the SA's lock once for neighbours with the same SA
 //   2. build()    header, IV, padding and trailer around the payload, in place
 //   3. the engine encrypts and authenticates all of them
 // Opening (§3.4):
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace gatehouse::esp {
 
@@ -102,17 +103,16 @@ bool Worker::take(Run& run, std::span<const OutboundPacket> packets) noexcept {
     ++wanted;
     octets += packet.length;
   }
-  std::uint64_t used = sa.sequence_.load(relaxed);
-  std::uint64_t taken = 0;
-  do {
-    taken = std::min(wanted, sa.lastSequence_ - used);
-    if (taken == 0) return false;
-  } while (!sa.sequence_.compare_exchange_weak(used, used + taken, relaxed, relaxed));
+  const std::lock_guard lock(sa.lock_);
+  const std::uint64_t used = sa.sequence_.load(relaxed);
+  const std::uint64_t taken = std::min(wanted, sa.lastSequence_ - used);
+  if (taken == 0) return false;
   if (taken < wanted) {
     octets = 0;
     for (const OutboundPacket& packet : packets.first(taken)) octets += packet.length;
   }
-  sa.octets_.fetch_add(octets, relaxed);
+  sa.sequence_.store(used + taken, relaxed);
+  addUnderLock(sa.octets_, octets);
   run = {.sa = &sa, .next = used + 1, .left = taken};
   return true;
 }

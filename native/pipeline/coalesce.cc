@@ -49,6 +49,13 @@ Coalescer::Flow Coalescer::classify(const IpPacket& packet) const {
   return flow;
 }
 
+uint32_t Coalescer::keyOf(const IpPacket& packet) {
+  constexpr uint32_t prime = 0x01000193;
+  uint32_t key = packet.protocol;
+  for (uint32_t i = 0; i < 2U * packet.addressLength(); i += 4) key = (key ^ load32(packet.source() + i)) * prime;
+  return packet.upperLength() >= 4 ? (key ^ load32(packet.upper())) * prime : key;
+}
+
 bool Coalescer::sameFlow(const IpPacket& a, const IpPacket& b) {
   return a.version == b.version && a.protocol == b.protocol && a.headerLength == b.headerLength &&
          std::memcmp(a.source(), b.source(), size_t{2} * a.addressLength()) == 0 && b.upperLength() >= 4 &&
@@ -80,9 +87,10 @@ bool Coalescer::append(Group& group, const IpPacket& packet, const Flow& flow) {
 
 void Coalescer::add(const IpPacket& packet) {
   const Flow flow = classify(packet);
+  const uint32_t key = keyOf(packet);
   for (size_t i = 0; i < open_; i++) {
     Group& group = groups_[order_[i]];
-    if (!sameFlow(group.first, packet)) continue;
+    if (keys_[order_[i]] != key || !sameFlow(group.first, packet)) continue;
     if (append(group, packet, flow)) return;
     writeGroup(group);
     drop(i);
@@ -96,6 +104,7 @@ void Coalescer::add(const IpPacket& packet) {
     writeGroup(groups_[order_[0]]);
     drop(0);
   }
+  keys_[order_[open_]] = key;
   Group& group = groups_[order_[open_++]];
   group.first = packet;
   group.flow = flow;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <numeric>
 
 #include "pipeline/ip-packet.h"
 #include "pipeline/segment.h"
@@ -25,14 +26,17 @@ class PacketSink {
 class Coalescer {
  public:
   /// `tcp`, `udp`: what the sink takes as super-packets.
-  Coalescer(PacketSink& sink, bool tcp, bool udp) : sink_(sink), tcp_(tcp), udp_(udp) {}
+  Coalescer(PacketSink& sink, bool tcp, bool udp) : sink_(sink), tcp_(tcp), udp_(udp) {
+    std::iota(order_.begin(), order_.end(), uint8_t{0});
+  }
 
   /// Writes the packet, now or by flush(); its octets must stay where they are until then. Packets of one flow keep their order.
   void add(const IpPacket& packet);
   void flush();
 
  private:
-  static constexpr size_t mostGroups = 8;
+  /// Flows that come in turns: of what one call of recvmmsg() brings, 32 flows' packets still become 32 writes.
+  static constexpr size_t mostGroups = 32;
   static constexpr uint32_t mostPieces = 64;
   static constexpr uint32_t mostOctets = 65535;
 
@@ -53,6 +57,7 @@ class Coalescer {
   };
 
   [[nodiscard]] Flow classify(const IpPacket& packet) const;
+  [[nodiscard]] static uint32_t keyOf(const IpPacket& packet);
   [[nodiscard]] static bool sameFlow(const IpPacket& a, const IpPacket& b);
   static bool append(Group& group, const IpPacket& packet, const Flow& flow);
   void writeAlone(const IpPacket& packet);
@@ -63,7 +68,9 @@ class Coalescer {
   const bool tcp_;
   const bool udp_;
   std::array<Group, mostGroups> groups_;
-  std::array<uint8_t, mostGroups> order_{0, 1, 2, 3, 4, 5, 6, 7};
+  /// Of the group at the same place: what is unequal is another flow.
+  std::array<uint32_t, mostGroups> keys_{};
+  std::array<uint8_t, mostGroups> order_;
   size_t open_ = 0;
 };
 

@@ -15,6 +15,7 @@ import { renderTable } from './bench/table.ts'
 /** Each is loaded when it is asked for; `all` runs those that need no peer of somebody else's. */
 const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: () => Promise<Bench> }>> = {
   engines: { inAll: true, load: async () => (await import('./bench/engines.ts')).benchEngines },
+  packets: { inAll: true, load: async () => (await import('./bench/packets.ts')).benchPackets },
   throughput: { inAll: true, load: async () => (await import('./bench/throughput.ts')).benchThroughput },
   'against softether': { inAll: false, load: async () => (await import('./bench/against.ts')).benchAgainstSoftEther },
 }

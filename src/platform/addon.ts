@@ -73,6 +73,32 @@ export type NativeBenchResult = {
   readonly loaded: boolean
 }
 
+type NativeEndpoint = { readonly address: Uint8Array; readonly port: number }
+
+/** As native/bench/flood.h has it: ESP in UDP as a client sends it, or plain UDP as a host behind the gateway does. */
+export type NativeFlood = {
+  readonly local: NativeEndpoint
+  readonly remote: NativeEndpoint
+  readonly octets: number
+  readonly together: number
+  readonly milliseconds: number
+} & (
+  | { readonly sealed: false }
+  | {
+      readonly sealed: true
+      readonly spi: number
+      readonly sent: number
+      readonly algorithm: string
+      readonly cipherKey: Uint8Array
+      readonly integrityKey: Uint8Array
+      readonly tunnel: number
+      readonly session: number
+      readonly source: Uint8Array
+      readonly destination: Uint8Array
+      readonly flows: number
+    }
+)
+
 /** As native/crypto/kernel-algorithms.h has it. */
 export type NativeKernelAlgorithm = {
   readonly name: string
@@ -146,6 +172,12 @@ export type NativeModule = NativeEngines & {
     },
     progress: (done: number, all: number) => boolean,
   ) => readonly NativeBenchResult[]
+  /** As native/bench/flood.h has it. Blocks for that long. */
+  readonly benchFlood: (options: NativeFlood) => {
+    readonly packets: number
+    readonly wallSeconds: number
+    readonly processorSeconds: number
+  }
   /** The journal's key with the holder at `where` (a socket's path, or `systemd`). All three throw an OpenError where nobody is there. */
   readonly holderKey: (where: string) => Uint8Array | undefined
   readonly keepHolderKey: (where: string, key: Uint8Array) => void

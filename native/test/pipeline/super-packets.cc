@@ -220,7 +220,7 @@ TEST("coalesce: PSH or a short segment ends a super-packet") {
 TEST("coalesce: many flows, random orders of arrival: each flow's octets come out in order") {
   std::mt19937 random(1);
   for (int round = 0; round < 50; round++) {
-    std::vector<TcpSpec> flows(12);
+    std::vector<TcpSpec> flows(40);
     for (size_t i = 0; i < flows.size(); i++)
       flows[i] = {.version = i % 2 == 0 ? 4 : 6, .sourcePort = static_cast<uint16_t>(1000 + i), .payload = {}};
     std::vector<Octets> all;

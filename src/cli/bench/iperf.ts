@@ -6,6 +6,9 @@ export const directions = ['up', 'down', 'both'] as const
 /** From the client to the server, back, or at once. */
 export type Direction = (typeof directions)[number]
 
+/** Seconds more than a measurement takes, on a machine that has other work. */
+const patience = 60
+
 /** Throws an Error that says what to install. */
 export function needIperf(): void {
   if (spawnSync('iperf3', ['--version'], { stdio: 'ignore' }).status !== 0) {
@@ -53,7 +56,10 @@ export async function tcp(
   child.stderr.on('data', (chunk) => {
     complaint += chunk
   })
+  // A tunnel that carries nothing would hold it for ever.
+  const late = setTimeout(() => child.kill('SIGKILL'), (seconds + patience) * 1000)
   await new Promise((resolve) => child.once('close', resolve))
+  clearTimeout(late)
   let report: Report = {}
   try {
     report = JSON.parse(text) as Report
@@ -62,7 +68,9 @@ export async function tcp(
   }
   const { sum_received: there, sum_received_bidir_reverse: back } = report.end ?? {}
   if (!there || (direction === 'both' && !back)) {
-    throw new Error(`iperf3 to ${server} failed: ${(report.error ?? (complaint || text)).trim().slice(0, 300)}`)
+    throw new Error(
+      `iperf3 to ${server} failed: ${(report.error ?? (complaint || text || 'no end within its time')).trim().slice(0, 300)}`,
+    )
   }
   return (there.bits_per_second + (back?.bits_per_second ?? 0)) / 1e9
 }
