@@ -14,6 +14,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", gatehouse::addon::DataPlaneObject::define(env));
   exports.Set("KernelPlane", gatehouse::addon::KernelPlaneObject::define(env));
   exports.Set("probeKernel", Napi::Function::New(env, gatehouse::addon::probeKernel, "probeKernel"));
+  exports.Set("removeKernelRemains",
+              Napi::Function::New(env, gatehouse::addon::removeKernelRemains, "removeKernelRemains"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("benchFlood", Napi::Function::New(env, gatehouse::addon::benchFlood, "benchFlood"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));

@@ -1,6 +1,7 @@
 #include "addon/kernel-plane-object.h"
 
 #include "kernel/probe.h"
+#include "kernel/remains.h"
 
 namespace gatehouse::addon {
 namespace {
@@ -40,6 +41,14 @@ void KernelPlaneObject::apply(const Napi::CallbackInfo& info) {
 
 void KernelPlaneObject::forgetTheRest(const Napi::CallbackInfo& /*info*/) {
   if (plane()) plane()->forgetTheRest();
+}
+
+void removeKernelRemains(const Napi::CallbackInfo& info) {
+  try {
+    kernel::removeRemains();
+  } catch (const os::OpenError& error) {
+    throw toJs(info.Env(), error);
+  }
 }
 
 Napi::Value probeKernel(const Napi::CallbackInfo& info) {

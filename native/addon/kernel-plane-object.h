@@ -19,5 +19,7 @@ class KernelPlaneObject : public PlaneObject<KernelPlaneObject, kernel::KernelPl
 
 /// `probeKernel()`: { usable, why, ciphers, missing } as in kernel/probe.h.
 Napi::Value probeKernel(const Napi::CallbackInfo& info);
+/// `removeKernelRemains()`: what a plane that is gone has left in the kernel goes.
+void removeKernelRemains(const Napi::CallbackInfo& info);
 
 }  // namespace gatehouse::addon

@@ -1,5 +1,6 @@
-// gatehouse-holder --socket PATH [--seconds N]: the process that holds descriptors while the daemon is gone. Returns once it listens; what goes on is a child
-// in a session of its own, which signals to the daemon's process group don't reach.
+// gatehouse-holder --socket PATH [--seconds N] [-- PROGRAM ARGUMENTS]: the process that holds descriptors while the daemon is gone. Returns once it listens; what
+// goes on is a child in a session of its own, which signals to the daemon's process group don't reach. Where nobody came back it becomes the program, which takes
+// away what outlives descriptors.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -9,8 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "holder/server.h"
 
@@ -19,7 +22,7 @@ namespace {
 constexpr int usageError = 2;
 
 int usage() {
-  std::fputs("usage: gatehouse-holder --socket PATH [--seconds 1..86400]\n", stderr);
+  std::fputs("usage: gatehouse-holder --socket PATH [--seconds 1..86400] [-- PROGRAM ARGUMENTS]\n", stderr);
   return usageError;
 }
 
@@ -35,8 +38,13 @@ void leaveStreams() {
 int main(int argc, char** argv) {
   std::string path;
   long seconds = 120;
+  char** afterwards = nullptr;
   for (int i = 1; i < argc; i += 2) {
     if (i + 1 >= argc) return usage();
+    if (std::strcmp(argv[i], "--") == 0) {
+      afterwards = argv + i + 1;
+      break;
+    }
     if (std::strcmp(argv[i], "--socket") == 0) {
       path = argv[i + 1];
     } else if (std::strcmp(argv[i], "--seconds") == 0) {
@@ -54,7 +62,7 @@ int main(int argc, char** argv) {
   try {
     gatehouse::holder::Bounds bounds;
     bounds.patience = std::chrono::seconds(seconds);
-    gatehouse::holder::Server server(path, bounds);
+    std::optional<gatehouse::holder::Server> server(std::in_place, path, bounds);
     const pid_t child = ::fork();
     if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
     // Not through destructors: the socket is the child's now.
@@ -62,8 +70,12 @@ int main(int argc, char** argv) {
     ::setsid();
     if (::chdir("/") != 0) return 1;
     leaveStreams();
-    server.run();
-    return 0;
+    server->run();
+    const bool inVain = server->inVain();
+    server.reset();
+    if (!inVain || afterwards == nullptr) return 0;
+    ::execv(afterwards[0], afterwards);
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "gatehouse-holder: %s\n", error.what());
     return 1;

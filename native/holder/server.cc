@@ -111,7 +111,7 @@ bool Server::turn(std::chrono::milliseconds wait) {
     alone_ = Clock::now();
   }
   if (watched[0].revents != 0) accept();
-  if (clients_.empty() && Clock::now() - alone_ >= bounds_.patience) over_ = true;
+  if (!over_ && clients_.empty() && Clock::now() - alone_ >= bounds_.patience) over_ = inVain_ = true;
   return !over_;
 }
 

@@ -42,6 +42,8 @@ class Server {
   void run();
   /// One look at all sockets, waiting `wait` at most. False: it is over.
   bool turn(std::chrono::milliseconds wait);
+  /// It is over because nobody came back.
+  [[nodiscard]] bool inVain() const { return inVain_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -60,6 +62,7 @@ class Server {
   std::map<std::string, os::File, std::less<>> held_;
   Clock::time_point alone_;
   bool over_ = false;
+  bool inVain_ = false;
 };
 
 }  // namespace gatehouse::holder

@@ -116,6 +116,15 @@ void Remains::remove(os::Netlink& xfrm, os::Netlink& nft) {
   }
 }
 
+void removeRemains() {
+  os::Netlink xfrm(NETLINK_XFRM);
+  os::Netlink nft(NETLINK_NETFILTER);
+  Remains remains;
+  remains.read(xfrm, nft);
+  remains.remove(xfrm, nft);
+  (void)os::nft::load(noRuleset());
+}
+
 KeptKeys readKeys(os::Netlink& xfrm, const os::xfrm::Kept& kept) {
   KeptKeys keys;
   os::Message asked =

@@ -64,6 +64,9 @@ class Remains {
   std::map<std::pair<uint32_t, uint16_t>, uint16_t> tunnels_;
 };
 
+/// Takes everything out of the kernel that a plane which is gone has left: SAs, policies, the table. Throws os::OpenError.
+void removeRemains();
+
 /// Asks the kernel for an SA's keys.
 KeptKeys readKeys(os::Netlink& xfrm, const os::xfrm::Kept& kept);
 

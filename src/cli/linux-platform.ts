@@ -8,6 +8,7 @@ import { openKernel, probeKernel } from '../platform/kernel.ts'
 import { type Hitless, openHitless, releaseFormer } from '../platform/linux/hitless.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
+import { cleaningOf } from '../platform/linux/watcher.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
 import type { Store } from '../platform/store.ts'
 import { openUserland } from '../platform/userland.ts'
@@ -86,6 +87,7 @@ function hitlessOf(log: Log, store: Store | undefined, plane: DataplaneChoice['p
   const hitless = openHitless({
     folder,
     native: loadNative(),
+    afterwards: store ? cleaningOf(store) : [],
     failed: (why) => say('warn', `the journal can't be written, so a crash will end every session: ${why}`),
   })
   if (hitless.is === 'on') say('info', hitless.how)

@@ -380,6 +380,24 @@ TEST("holder: the program listens when it returns, outlives its starter, and end
   CHECK(std::system((std::string(GATEHOUSE_HOLDER) + " --socket relative 2>/dev/null").c_str()) != 0);
 }
 
+TEST("holder: the program that waited in vain becomes what it was told, the one that was told to end does not") {
+  const Folder folder;
+  const std::string mark = folder.socket() + ".mark";
+  const std::string command =
+      std::string(GATEHOUSE_HOLDER) + " --socket " + folder.socket() + " --seconds 1 -- /bin/touch " + mark;
+  CHECK_EQUAL(std::system(command.c_str()), 0);
+  openHolder(folder.socket())->releaseAll();
+  std::this_thread::sleep_for(1500ms);
+  CHECK(!std::filesystem::exists(mark));
+  CHECK_EQUAL(std::system(command.c_str()), 0);
+  Pipe pipe;
+  openHolder(folder.socket())->put("ike", pipe.write.get());
+  pipe.write.close();
+  CHECK(pipe.endsWithin(10s));
+  for (int i = 0; i < 1000 && !std::filesystem::exists(mark); i++) std::this_thread::sleep_for(10ms);
+  CHECK(std::filesystem::exists(mark));
+}
+
 TEST("holder: nobody at the path is an error that names it") {
   const Folder folder;
   try {

@@ -43,6 +43,8 @@ export type HitlessOptions = {
   /** Seconds that the holder waits for a daemon to come back. */
   readonly seconds?: number
   readonly program?: string
+  /** What the holder becomes when it has waited in vain: a program and its arguments. */
+  readonly afterwards?: readonly string[]
 }
 
 const holderProgram = fileURLToPath(new URL('../../../native/build/Release/gatehouse-holder', import.meta.url))
@@ -53,6 +55,7 @@ export function openHitless({
   failed,
   seconds = 120,
   program = holderProgram,
+  afterwards = [],
 }: HitlessOptions): Hitless {
   if (!inMemory.has(statfsSync(folder).type))
     return {
@@ -62,7 +65,7 @@ export function openHitless({
   const holder = holderOf(folder)
   const bySystemd = holder === systemdStore
   try {
-    if (!bySystemd) startHolder(holder, native, program, seconds)
+    if (!bySystemd) startHolder(holder, native, program, seconds, afterwards)
     const path = join(folder, journalName)
     const heading: Heading = { format: recordsFormat, boot: bootId() }
     const found = native.holderKey(holder)
@@ -113,14 +116,21 @@ function holderOf(folder: string): string {
 }
 
 /** One that is there from a former life is the right one. */
-function startHolder(socket: string, native: Native, program: string, seconds: number): void {
+function startHolder(
+  socket: string,
+  native: Native,
+  program: string,
+  seconds: number,
+  afterwards: readonly string[],
+): void {
   try {
     native.holderKey(socket)
     return
   } catch {
     // Nobody answers.
   }
-  const { status, stderr, error } = spawnSync(program, ['--socket', socket, '--seconds', String(seconds)], {
+  const then = afterwards.length > 0 ? ['--', ...afterwards] : []
+  const { status, stderr, error } = spawnSync(program, ['--socket', socket, '--seconds', String(seconds), ...then], {
     stdio: ['ignore', 'ignore', 'pipe'],
     encoding: 'utf8',
   })
