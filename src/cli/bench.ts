@@ -17,6 +17,10 @@ const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: (
   engines: { inAll: true, load: async () => (await import('./bench/engines.ts')).benchEngines },
   packets: { inAll: true, load: async () => (await import('./bench/packets.ts')).benchPackets },
   throughput: { inAll: true, load: async () => (await import('./bench/throughput.ts')).benchThroughput },
+  logins: { inAll: true, load: async () => (await import('./bench/logins.ts')).benchLogins },
+  sessions: { inAll: true, load: async () => (await import('./bench/sessions.ts')).benchSessions },
+  'sessions 50000': { inAll: false, load: async () => (await import('./bench/sessions.ts')).benchManySessions },
+  idle: { inAll: true, load: async () => (await import('./bench/idle.ts')).benchIdle },
   'against softether': { inAll: false, load: async () => (await import('./bench/against.ts')).benchAgainstSoftEther },
 }
 

@@ -41,6 +41,7 @@ export class Field {
   readonly #clientSide: ScratchNamespace
   readonly #folder: string
   readonly #options: FieldOptions
+  readonly #secrets = { key: typable(6), password: typable(4) }
   #gateway: ChildProcess | undefined
   #fleet: ChildProcess | undefined
   #closing: Promise<void> | undefined
@@ -60,8 +61,20 @@ export class Field {
   }
 
   /** Runs `measure` in a field of its own, which is gone afterwards, also when a signal came or something failed. */
-  static async with<T>(options: FieldOptions, measure: (field: Field) => Promise<T>): Promise<T> {
-    if (process.getuid?.() !== 0) throw new Error('network namespaces and TUN devices take root: sudo ./gatehouse bench')
+  static with<T>(options: FieldOptions, measure: (field: Field) => Promise<T>): Promise<T> {
+    return Field.#during(options, measure, true)
+  }
+
+  /** The same without a fleet. */
+  static gatewayAlone<T>(options: FieldOptions, measure: (field: Field) => Promise<T>): Promise<T> {
+    return Field.#during(options, measure, false)
+  }
+
+  static async #during<T>(
+    options: FieldOptions,
+    measure: (field: Field) => Promise<T>,
+    withFleet: boolean,
+  ): Promise<T> {
     const gatewaySide = await ScratchNamespace.open()
     const clientSide = await ScratchNamespace.open().catch(async (error) => {
       await gatewaySide.close()
@@ -69,19 +82,25 @@ export class Field {
     })
     const field = new Field(gatewaySide, clientSide, mkdtempSync(join(tmpdir(), 'gatehouse-bench-')), options)
     const interrupted = Promise.withResolvers<never>()
+    interrupted.promise.catch(() => {})
     const stop = (signal: NodeJS.Signals) => interrupted.reject(new Error(`stopped by ${signal}`))
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
     try {
-      return await Promise.race([field.#open().then(() => measure(field)), interrupted.promise])
+      return await Promise.race([field.#open(withFleet).then(() => measure(field)), interrupted.promise])
     } finally {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
       await field.close()
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(withFleet: boolean): Promise<void> {
     const [a, b] = [this.#gatewaySide, this.#clientSide]
-    runHere('ip', 'link add wire netns A type veth peer name wire netns B'.split(' ').map((word) => (word === 'A' ? a.pid : word === 'B' ? b.pid : word)))
+    runHere(
+      'ip',
+      'link add wire netns A type veth peer name wire netns B'
+        .split(' ')
+        .map((word) => (word === 'A' ? a.pid : word === 'B' ? b.pid : word)),
+    )
     for (const [namespace, address] of [
       [a, wire.gateway],
       [b, wire.client],
@@ -89,15 +108,18 @@ export class Field {
       namespace.run('ip', ['address', 'add', `${address}/30`, 'dev', 'wire'])
       namespace.run('ip', ['link', 'set', 'wire', 'up'])
     }
+    // Each end's packets are received on its own core.
+    spread(a, cores().gateway)
+    spread(b, cores().fleet)
     a.run('ip', ['route', 'add', outer.network, 'via', wire.client])
     b.run('ip', ['route', 'add', 'local', outer.network, 'dev', 'lo'])
     await this.#startGateway()
-    await this.#startFleet()
+    if (withFleet) await this.#startFleet()
   }
 
   async #startGateway(): Promise<void> {
-    const { users, ike, esp, deadPeerSeconds, nodeArguments = [] } = this.#options
-    const [key, password] = [typable(6), typable(4)]
+    const { users, deadPeerSeconds, nodeArguments = [] } = this.#options
+    const { key, password } = this.#secrets
     const config = join(this.#folder, 'gatehouse.yaml')
     const lines = Array.from({ length: users }, (_, i) => `  - { name: u${i}, password: ${password} }`)
     writeFileSync(
@@ -112,7 +134,6 @@ ${lines.join('\n')}
 `,
       { mode: 0o600 },
     )
-    this.#secrets = { key, password, ike, esp }
     const log = openSync(join(this.#folder, 'log'), 'w')
     const state = join(this.#folder, 'state')
     const command = [
@@ -123,31 +144,39 @@ ${lines.join('\n')}
     const child = spawn(...this.#gatewaySide.enter(command), { stdio: ['ignore', 'pipe', log], cwd: this.#folder })
     closeSync(log)
     this.#gateway = child
-    const ready = await Promise.race([once(child.stdout!, 'data').then(() => true), once(child, 'exit').then(() => false)])
+    const ready = await Promise.race([
+      once(child.stdout!, 'data').then(() => true),
+      once(child, 'exit').then(() => false),
+    ])
     if (!ready) throw new Error(`the gateway did not start: ${this.log().trim()}`)
     this.startMs = performance.now() - startedAt
     child.stdout!.resume()
   }
 
-  #secrets = { key: '', password: '', ike: '', esp: '' }
-
   async #startFleet(): Promise<void> {
-    const command = ['taskset', '--cpu-list', String(cores().fleet), process.execPath, '--disable-warning=ExperimentalWarning']
+    const command = [
+      'taskset',
+      '--cpu-list',
+      String(cores().fleet),
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+    ]
     this.#fleet = spawn(...this.#clientSide.enter([...command, fleetProcess]), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
-    const { key, password, ike, esp } = this.#secrets
+    const { key, password } = this.#secrets
+    const { users, ike, esp, deadPeerSeconds } = this.#options
     await this.#order({
       order: 'open',
       options: {
         gateway: wire.gateway,
         firstAddress: outer.first,
         preSharedKey: key,
-        users: this.#options.users,
+        users,
         password,
         ike,
         esp,
-        deadPeerSeconds: this.#options.deadPeerSeconds,
+        deadPeerSeconds,
       },
     })
   }
@@ -206,6 +235,13 @@ ${lines.join('\n')}
     await this.#gatewaySide.close()
     rmSync(this.#folder, { recursive: true, force: true })
   }
+}
+
+/** Packets that come in by `wire` are handled on this core (RPS); else on the sender's, since veth hands them over there. */
+function spread(namespace: ScratchNamespace, core: number): void {
+  const mask = (1n << BigInt(core)).toString(16).replace(/\B(?=(.{8})+$)/g, ',')
+  const script = `mount -t sysfs sysfs /sys && echo ${mask} > /sys/class/net/wire/queues/rx-0/rps_cpus`
+  namespace.run('unshare', ['--mount', 'sh', '-c', script])
 }
 
 async function ended(child: ChildProcess | undefined, signal: NodeJS.Signals, patienceMs: number): Promise<void> {

@@ -8,9 +8,7 @@ export type Order =
   | { readonly order: 'count' }
   | { readonly order: 'close'; readonly politely: boolean }
 
-export type Answer =
-  | { readonly is: 'done'; readonly result: unknown }
-  | { readonly is: 'failed'; readonly why: string }
+export type Answer = { readonly is: 'done'; readonly result: unknown } | { readonly is: 'failed'; readonly why: string }
 
 /** What `count` answers. */
 export type Count = { readonly up: number; readonly dropped: readonly string[] }

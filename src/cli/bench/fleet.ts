@@ -16,6 +16,7 @@ import { openUserland } from '../../platform/userland.ts'
 import type { NetworkGrant, PppPolicy } from '../../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../../wire/address.ts'
 import { Secret } from '../../wire/secret.ts'
+import { FleetIke } from './fleet-ike.ts'
 
 export type FleetOptions = {
   readonly gateway: string
@@ -67,20 +68,10 @@ export class Fleet implements EndpointOwner {
   dropped: string[] = []
   #leaving = false
 
-  constructor(options: FleetOptions) {
+  constructor(options: FleetOptions, fastPath: FastPath = userland()) {
     this.#options = options
     this.#password = new Secret(options.password)
-    this.#fastPath = withoutAddresses(
-      openUserland({
-        listen: [],
-        ports: { ike: 500, natt: 4500 },
-        tunName: 'ghfleet',
-        tunAddress: undefined,
-        tunMtu: 1400,
-        workers: 1,
-        engine: undefined,
-      }),
-    )
+    this.#fastPath = withoutAddresses(fastPath)
     const platform = { clock: systemClock, timers: systemTimers, random: systemRandom }
     const log = { write: () => {} }
     this.#policy = {
@@ -103,7 +94,7 @@ export class Fleet implements EndpointOwner {
         network: undefined as never,
         forwardDns: undefined,
       },
-      cores,
+      cores: { ...cores, ike: (policy) => new FleetIke(policy) },
       events: new NoLog(platform, log),
       fastPath: this.#fastPath,
       ikePolicy: ikePolicyOf(options),
@@ -281,6 +272,18 @@ export class Fleet implements EndpointOwner {
   }
 }
 
+function userland(): FastPath {
+  return openUserland({
+    listen: [],
+    ports: { ike: 500, natt: 4500 },
+    tunName: 'ghfleet',
+    tunAddress: undefined,
+    tunMtu: 1400,
+    workers: 1,
+    engine: undefined,
+  })
+}
+
 /** Every client's peer is the gateway's one inner address, which a data plane would give to one session only: sessions stay without. */
 function withoutAddresses(fastPath: FastPath): FastPath {
   const kept = (changes: readonly Change[]) => changes.filter((change) => change.do !== 'configureSession')
@@ -317,8 +320,6 @@ function ikePolicyOf({ ike, esp, preSharedKey, deadPeerSeconds }: FleetOptions):
     lifetimes: { ikeSeconds: 28_800, espSeconds: 3600, espKilobytes: undefined },
     replayWindow: 64,
     publicAddress: undefined,
-    // As most clients are: behind a NAT.
-    forceEncapsulation: true,
     dpd: patience(deadPeerSeconds),
     keepaliveSeconds: 20,
     halfOpen: { perSource: 16, total: 64 },

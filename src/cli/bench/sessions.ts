@@ -1,0 +1,139 @@
+// What connected sessions cost: memory of the whole process, keeping them alive, and what they add to the forwarding of one session's packets.
+import { spawnSync } from 'node:child_process'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { Field } from './field.ts'
+import { needRoot } from './need-root.ts'
+import { memoryOf, processorSeconds } from './process-figures.ts'
+import { type Progress, type Result, summarise } from './result.ts'
+
+export type Effort = {
+  readonly sessions: number
+  /** The bound of the memory, in MB (10^6 octets). */
+  readonly megabytes: number
+  readonly aliveSeconds: number
+  readonly packets: number
+  readonly rounds: number
+  /** Until all are in. */
+  readonly seconds: number
+}
+
+const whole: Effort = { sessions: 10_000, megabytes: 600, aliveSeconds: 60, packets: 200_000, rounds: 5, seconds: 300 }
+const short: Effort = { sessions: 500, megabytes: 600, aliveSeconds: 25, packets: 20_000, rounds: 3, seconds: 120 }
+/** `bench sessions 50000`: by itself, since it takes minutes and gigabytes. */
+const many: Effort = { ...whole, sessions: 50_000, megabytes: 3000, seconds: 900 }
+
+const sender = fileURLToPath(new URL('datagrams.ts', import.meta.url))
+/** The clients' first address: the first session's. */
+const firstClient = '10.96.1.0'
+
+export function benchSessions(quick: boolean, progress: Progress): Promise<Result[]> {
+  return measureSessions(quick ? short : whole, progress)
+}
+
+export function benchManySessions(_quick: boolean, progress: Progress): Promise<Result[]> {
+  return measureSessions(many, progress)
+}
+
+export async function measureSessions(effort: Effort, progress: Progress): Promise<Result[]> {
+  needRoot('sessions')
+  const { sessions, aliveSeconds } = effort
+  const options = {
+    users: Math.min(sessions, 10_000),
+    ike: 'aes256-sha256-ecp256',
+    esp: 'aes128-sha1',
+    deadPeerSeconds: 60,
+  }
+  return Field.with(options, async (field) => {
+    const empty = memoryOf(field.gatewayPid).resident
+    progress(0, 4, 'one session')
+    await logIn(field, 1, effort.seconds)
+    const alone = forwarding(field, effort)
+    progress(1, 4, `${sessions} sessions`)
+    await logIn(field, sessions - 1, effort.seconds)
+    const { resident } = memoryOf(field.gatewayPid)
+    const among = forwarding(field, effort)
+    progress(3, 4, `keeping ${sessions} sessions alive for ${aliveSeconds} s`)
+    const before = processorSeconds(field.gatewayPid)
+    const since = performance.now()
+    await new Promise((resolve) => setTimeout(resolve, aliveSeconds * 1000))
+    const share = (processorSeconds(field.gatewayPid) - before) / ((performance.now() - since) / 1000)
+    const { up, dropped } = await field.count()
+    if (up !== sessions)
+      throw new Error(
+        `${sessions - up} of ${sessions} sessions were lost: ${[...new Set(dropped)].slice(0, 3).join('; ')}`,
+      )
+    return resultsOf(effort, { empty, resident, share, alone, among })
+  })
+}
+
+type Figures = {
+  readonly empty: number
+  readonly resident: number
+  /** Of a core, while nothing but signs of life is exchanged. */
+  readonly share: number
+  /** Microseconds of processor time a packet, each round. */
+  readonly alone: readonly number[]
+  readonly among: readonly number[]
+}
+
+function resultsOf({ sessions, megabytes }: Effort, { empty, resident, share, alone, among }: Figures): Result[] {
+  const told = `${sessions.toLocaleString('en')} sessions`
+  const [one, all] = [summarise(alone), summarise(among)]
+  const ratio = all.median / one.median
+  return [
+    {
+      what: 'memory, whole process',
+      esp: told,
+      direction: '',
+      megabytes: resident / 1e6,
+      spread: 0,
+      aim: { atMost: megabytes },
+      note: `${Math.round((resident - empty) / sessions / 1000)} kB a session above the ${Math.round(empty / 1e6)} MB without any`,
+    },
+    {
+      what: 'keeping alive',
+      esp: told,
+      direction: '',
+      corePercent: 100 * share,
+      spread: 0,
+      aim: { atMost: 10 },
+      note: 'DPD, HELLO, LCP echo and NAT keepalives of both ends, nothing else; a dead peer is known after 60 s',
+    },
+    {
+      what: 'forwarding, packets to one client',
+      esp: told,
+      direction: 'down',
+      perSecond: 1e6 / all.median,
+      limit: 1e6 / one.median,
+      ratio: 1 / ratio,
+      limitOf: 'the same with this session alone',
+      spread: all.spread,
+      aim: { ratio: 1 / 1.2 },
+      note: `a packet costs ${all.median.toFixed(2)} µs of processor time, ${one.median.toFixed(2)} with one session`,
+    },
+  ]
+}
+
+async function logIn(field: Field, count: number, seconds: number): Promise<void> {
+  const { lost } = await field.logIn(count, 64, seconds)
+  if (lost.length > 0) throw new Error(`${lost.length} logins failed: ${lost[0]}`)
+}
+
+/** Microseconds of the gateway's processor time a packet that goes through the TUN to the first client, each round. */
+function forwarding(field: Field, { packets, rounds }: Effort): number[] {
+  return Array.from({ length: rounds + 1 }, () => {
+    const before = processorSeconds(field.gatewayPid)
+    const [file, args] = field.gatewaySide.enter([
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      sender,
+      firstClient,
+      String(packets),
+    ])
+    const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: 120_000 })
+    if (status !== 0) throw new Error(`packets could not be sent: ${stderr}`)
+    return ((processorSeconds(field.gatewayPid) - before) * 1e6) / Math.max(Number(stdout), 1)
+    // The first warms up.
+  }).slice(1)
+}
