@@ -10,6 +10,7 @@ import { showProgress } from './progress.ts'
 import { ofRounds, quantile, type Result, reached } from './result.ts'
 import { type Run, readRun } from './run.ts'
 import { figure, renderTable } from './table.ts'
+import { cipherLimit } from './throughput.ts'
 
 const machine: Machine = {
   cpu: 'A Processor',
@@ -54,6 +55,11 @@ describe('figures', () => {
       '?',
     ])
     expect([0, 0.7, 1, 1.1, 2.4, 4, 6, 99, 250].map(roundUp)).toEqual([1, 1, 1, 2, 2.5, 5, 10, 100, 250])
+  })
+
+  test('a cipher limits one flow by its slower end, two flows by all cores', () => {
+    expect([cipherLimit(3, 6, 'up', 2), cipherLimit(3, 6, 'down', 1)]).toEqual([3, 2])
+    expect([1, 2, 8].map((cores) => cipherLimit(3, 6, 'both', cores))).toEqual([2, 4, 6])
   })
 
   test('an aim is a share of the limit, or a figure to be passed', () => {

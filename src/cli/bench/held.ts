@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import process from 'node:process'
 
 /** Longer than a login takes on a small board that has other work. */
-const patience = 60_000
+const patience = 180_000
 
 export class Held {
   readonly #child: ChildProcess
