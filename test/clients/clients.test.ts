@@ -10,6 +10,7 @@ import { quirksOf } from '../../src/ike/quirks.ts'
 import { parseChain } from '../../src/ike/wire/chain.ts'
 import { parseHeader } from '../../src/ike/wire/header.ts'
 import { payloadType } from '../../src/ike/wire/numbers.ts'
+import type { Payload } from '../../src/ike/wire/payloads.ts'
 import { hex } from '../../src/wire/codec.ts'
 import { type Habits, ScriptedClient } from '../fakes/scripted-client.ts'
 import { ikePolicy } from '../scenarios/ike-host.ts'
@@ -77,12 +78,16 @@ function refusals(effects: readonly IkeEffect[]): string {
     .join(', ')
 }
 
+/** Whether the first packet is refused under this `security`. */
+function refusedAt(level: SecurityLevel, [first]: Client): boolean {
+  const mm2 = new ScriptedClient(gateway(level), { local: server, remote: outside }).say(firstPacket(first))
+  return !mm2 || payloadsOf(mm2)[0]?.is !== 'SA'
+}
+
 /** Main mode and quick mode under this `security`; undefined where it is refused. */
 function replay(level: SecurityLevel, [first, habits, messageId, quick]: Client) {
   const one = new ScriptedClient(gateway(level), { local: server, remote: outside })
   const octets = firstPacket(first)
-  const mm2 = new ScriptedClient(gateway(level), one.path).say(octets)
-  if (!mm2 || payloadsOf(mm2)[0]?.is !== 'SA') return undefined
   const [answer] = one.mainMode(octets, habits)
   const qm2 = one.quickMode(messageId, withHashOf(one, quick))
   const pair = installed(one.effects)?.pair
@@ -99,9 +104,14 @@ function withHashOf(one: ScriptedClient, plain: Uint8Array): Uint8Array {
 }
 
 function row(client: Client): string {
-  const level = levels.find((one) => replay(one, client))
-  if (!level) return `${client[0]}: refused everywhere`
-  const { answer, qm2, pair, status } = replay(level, client)!
+  const level = levels.find((one) => !refusedAt(one, client))
+  const replayed = level && replay(level, client)
+  if (!level || !replayed) return `${client[0]}: refused everywhere`
+  const { answer, qm2, pair, status } = replayed
+  const sent = parseChain(payloadType.HASH, client[3], 'decrypted').payloads.filter(({ is }) => is === 'ID')
+  const ids = (payloads: readonly Payload[]) => payloads.flatMap(({ is, body }) => (is === 'ID' ? [hex(body)] : []))
+  // Its IDs come back octet for octet.
+  expect([client[0], ids(qm2)]).toEqual([client[0], ids(sent)])
   const recognised = recognise(payloadsOf(firstPacket(client[0])))
   expect([status.software, status.client]).toEqual([recognised.software, recognised.kind])
   const vendors = vendorsOf(answer).map(({ name, rest }) => (rest.length > 0 ? `${name} ${hex(rest)}` : name))
@@ -118,19 +128,16 @@ function row(client: Client): string {
 }
 
 describe('each client of the list, from its first packet to its quick mode', () => {
-  test('what it is, what is chosen, what it needs', () => {
-    expect(clients.map(row)).toMatchSnapshot()
-  })
+  // One test each, so that a slow machine has time for each.
+  const rows = new Map<Client, string>()
+  for (const [i, client] of clients.entries())
+    test(`${i + 1} ${client[0]}`, () => {
+      rows.set(client, row(client))
+      expect(rows.get(client)).not.toContain('refused everywhere')
+    })
 
-  test('its IDs come back octet for octet', () => {
-    for (const client of clients) {
-      const sent = parseChain(payloadType.HASH, client[3], 'decrypted').payloads.filter(({ is }) => is === 'ID')
-      const { qm2 } = replay('legacy', client)!
-      expect([client[0], qm2.filter(({ is }) => is === 'ID').map(({ body }) => hex(body))]).toEqual([
-        client[0],
-        sent.map(({ body }) => hex(body)),
-      ])
-    }
+  test('what it is, what is chosen, what it needs; its IDs come back octet for octet', () => {
+    expect(clients.map((client) => rows.get(client) ?? row(client))).toMatchSnapshot()
   })
 
   test('certificates without a certificate of ours: refused by the method, with the number that Windows shows', () => {
