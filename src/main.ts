@@ -21,7 +21,7 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse engines [--json] [--all]                           what can carry ESP here: userland engines, the kernel's drivers
   gatehouse bench [WHAT] [--json] [--html FILE] [--compare OLD.json] [--quick]
                                                                measures on this machine: engines, packets, throughput,
-                                                               against softether, or all
+                                                               against softether, logins, sessions, idle, or all
   gatehouse bench engines --tune [--config FILE] [--explain] [--quick]
                                                                measures every engine, idle and loaded, and writes the best into
                                                                the configuration
