@@ -6,7 +6,9 @@ import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
 import { openKernel, probeKernel } from '../platform/kernel.ts'
 import { type Hitless, openHitless, releaseFormer } from '../platform/linux/hitless.ts'
+import { localAddressFor } from '../platform/linux/local-address.ts'
 import { LinuxNetwork } from '../platform/linux/network.ts'
+import { LinuxPacketPolicy } from '../platform/linux/policy-filter.ts'
 import { systemClock, systemRandom, systemTimers } from '../platform/linux/system-clock.ts'
 import { cleaningOf } from '../platform/linux/watcher.ts'
 import { jsonLog, type Log, plainLog } from '../platform/log.ts'
@@ -62,6 +64,8 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
       }
     },
     network: new LinuxNetwork({ store }),
+    localAddressFor,
+    ...(wish ? { packetPolicy: new LinuxPacketPolicy() } : {}),
     forwardDns: (address) => openDnsForwarder({ address }),
   }
 }

@@ -48,9 +48,24 @@ export type Status = {
   readonly ikeSas: readonly IkeSaRow[]
   readonly sessions: readonly SessionRow[]
   readonly tunnels: readonly TunnelRow[]
+  readonly policy?: PolicyStatus
   /** Events since the start, by name; counters of the data plane, by name. */
   readonly events: Readonly<Record<string, number>>
   readonly counters: Readonly<Record<string, number>>
+}
+
+export type PolicyStatus = {
+  readonly assigned: string | undefined
+  readonly builtInL2tpRule: boolean
+  /** The active filters in the order of decision, as `policy show` prints them; no key is among it. */
+  readonly filters: readonly Readonly<Record<string, unknown>>[]
+  /** Peers that don't speak IPsec and that a rule lets through in clear, until when. */
+  readonly soft: readonly {
+    readonly rule: string
+    readonly peer: string
+    readonly since: string
+    readonly until: string
+  }[]
 }
 
 export type SessionRow = {

@@ -1,6 +1,7 @@
 // The one vocabulary of what happens: every layer's events and the gateway's own. The log, the counters, the monitor and the tests read it.
 import type { IkeEvent } from '../ike/events.ts'
 import type { L2tpEvent } from '../l2tp/events.ts'
+import type { SoftEvent } from '../policy/soft-associations.ts'
 import type { PppEvent } from '../ppp/events.ts'
 
 export type OwnEvent =
@@ -53,6 +54,9 @@ export type OwnEvent =
   | { readonly event: 'session.wrong-source'; readonly session: number; readonly packets: number }
   /** L2TP data for a session that this peer doesn't have: it ended, or is somebody else's. */
   | { readonly event: 'data.stray'; readonly tunnel: number; readonly session: number }
+  | { readonly event: 'policy.enforced'; readonly policy: string; readonly filters: number }
+  /** Soft associations, and what was dropped for want of an SA. */
+  | (SoftEvent & { readonly rule: string; readonly peer: string })
   | { readonly event: 'spi.unknown'; readonly spi: number }
   /** Whether a network device takes ESP off the kernel, when that changed. */
   | { readonly event: 'fastpath.offload'; readonly note: string }

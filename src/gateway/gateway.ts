@@ -32,6 +32,7 @@ import {
   userOf,
   withoutRestart,
 } from './policies.ts'
+import { PolicySide } from './policy-side.ts'
 import { type SessionRecord, Sessions } from './sessions.ts'
 import { statusOf } from './status.ts'
 import { WallClock } from './wall-clock.ts'
@@ -99,6 +100,7 @@ class House implements Gateway, EndpointOwner {
   readonly #fastPath: FastPath
   readonly #endpoint: Endpoint
   readonly #sessions: Sessions
+  readonly #policy: PolicySide
   readonly #users: LocalUsers
   readonly #cores: Cores
   readonly #since: Date
@@ -120,6 +122,7 @@ class House implements Gateway, EndpointOwner {
     this.#cores = cores
     this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
+    this.#policy = new PolicySide(platform, events, fastPath, () => this.#endpoint)
     this.#endpoint = new Endpoint({
       platform,
       cores,
@@ -138,6 +141,7 @@ class House implements Gateway, EndpointOwner {
 
   async open(): Promise<void> {
     await this.#resume()
+    await this.#policy.change(this.#configuration)
     await this.#serve(this.#configuration)
     await this.#openDns()
     const { ike, natt } = this.#fastPath.ports
@@ -176,6 +180,7 @@ class House implements Gateway, EndpointOwner {
       fastPath: this.#fastPath,
       endpoint: this.#endpoint,
       sessions: this.#sessions,
+      policy: this.#policy,
       events: this.events,
       since: this.#since,
       clock: this.#platform.clock,
@@ -203,8 +208,10 @@ class House implements Gateway, EndpointOwner {
     const kept = withoutRestart(before, after)
     const policy = ikePolicyOf(kept)
     try {
+      await this.#policy.change(kept)
       await this.#serve(kept)
     } catch (error) {
+      await this.#policy.change(before)
       await this.#serve(before)
       throw error
     }
@@ -240,6 +247,7 @@ class House implements Gateway, EndpointOwner {
     this.#endpoint.close()
     await this.#dns.close()
     await this.#platform.network.clear()
+    await this.#policy.close()
     await this.#fastPath.close()
   }
 
@@ -305,13 +313,17 @@ class House implements Gateway, EndpointOwner {
     this.#sessions.ended(call, end)
   }
 
-  peerUp(_peer: Peer): void {}
+  peerUp(peer: Peer, request: number | undefined): void {
+    this.#policy.peerUp(peer, request)
+  }
 
   peerGone(_peer: Peer, _reason: PeerGoneReason): void {}
 
   retrying(_request: number, _reason: string): void {}
 
-  failed(_request: number, _reason: string): void {}
+  failed(request: number, reason: string, silent: boolean): void {
+    this.#policy.failed(request, reason, silent)
+  }
 
   keeps(call: Call): SessionRecord | undefined {
     return this.#sessions.record(call)

@@ -105,7 +105,7 @@ export class IkeSide {
       case 'retrying':
         return this.#s.owner.retrying(effect.request, effect.reason)
       case 'failed':
-        return this.#s.owner.failed(effect.request, effect.reason)
+        return this.#s.owner.failed(effect.request, effect.reason, effect.silent ?? false)
       case 'report':
         return this.#report(effect.event)
     }

@@ -59,7 +59,8 @@ export interface EndpointOwner {
   peerGone(peer: Peer, reason: PeerGoneReason): void
   /** An attempt came to nothing, another begins: what to say should time run out. */
   retrying(request: number, reason: string): void
-  failed(request: number, reason: string): void
+  /** `silent`: the peer answered nothing at all. */
+  failed(request: number, reason: string, silent?: boolean): void
   /** What is to be written down of a call, as plain data; undefined where a restarted owner would have nothing to go on with. */
   keeps(call: Call): unknown
   /** A call that an earlier process had, with what was kept of it. False: it is not to go on. */

@@ -6,6 +6,7 @@ import type { FastPath, FastPathOptions } from '../platform/fast-path.ts'
 import type { Journal } from '../platform/journal.ts'
 import type { Log } from '../platform/log.ts'
 import type { Network } from '../platform/network.ts'
+import type { PacketPolicy } from '../platform/packet-policy.ts'
 import type { Random } from '../wire/machine.ts'
 
 /** Answers DNS at an inner address for clients. */
@@ -33,6 +34,8 @@ export type Platform = {
   readonly resolve?: (name: string) => Promise<readonly string[]>
   /** Which address of ours packets to there leave from. */
   readonly localAddressFor?: (remote: string) => Promise<string>
+  /** Puts IPsec policies in force; undefined: there are none here. */
+  readonly packetPolicy?: PacketPolicy
   /** Where what is known is written down, and what a former process wrote; undefined: a crash ends every session. */
   readonly journal?: Journal | undefined
   /** Forwards questions that come to the address, UDP and TCP port 53, to the machine's own resolvers. Undefined: no DNS here. */

@@ -5,6 +5,7 @@ import type { ClientKind, IkePolicy } from '../ike/contract.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
 import type { FastPath } from '../platform/fast-path.ts'
 import type { GatewayPlan } from '../platform/network.ts'
+import { ruleKeysOf } from '../policy/rule-keys.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { certificateRulesOf } from './certificates.ts'
@@ -22,13 +23,14 @@ export function patience(seconds: number): { idleSeconds: number; intervalSecond
   }
 }
 
-export function ikePolicyOf({ remoteAccess, publicAddress, security, ports }: Configuration): IkePolicy {
+export function ikePolicyOf({ remoteAccess, policies, publicAddress, security, ports }: Configuration): IkePolicy {
   return {
     ike: remoteAccess.ike,
     esp: remoteAccess.esp,
     pfsGroups: proposalsFor(security).pfsGroups,
     requirePfs: remoteAccess.requirePfs,
     preSharedKeys: [
+      ...ruleKeysOf(policies),
       ...remoteAccess.preSharedKeys,
       ...(remoteAccess.preSharedKey ? [{ peer: 'any', key: remoteAccess.preSharedKey }] : []),
     ],

@@ -89,7 +89,9 @@ export function render(event: GatewayEvent, origin: Origin): Rendered {
 
 type Own = Extract<
   GatewayEvent,
-  { readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network' | 'clock'}.${string}` }
+  {
+    readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network' | 'clock' | 'policy'}.${string}`
+  }
 >
 
 function renderOwn(event: Own, who: string): Rendered {
@@ -119,6 +121,18 @@ function renderOwn(event: Own, who: string): Rendered {
     case 'session.ended':
       return info(
         `${shown(event.user)} (${event.address}) is disconnected after ${duration(event.seconds)}: ${event.why}; ${octets(event.bytesIn)} received, ${octets(event.bytesOut)} sent`,
+      )
+    case 'policy.enforced':
+      return info(`policy ${shown(event.policy)} is in force: ${count(event.filters, 'filter')}`)
+    case 'policy.soft.up':
+      return warn(
+        `a soft association with ${event.peer} for ${event.seconds} s: it doesn't answer IKE, and rule ${shown(event.rule)} allows clear traffic then; nothing is encrypted`,
+      )
+    case 'policy.soft.down':
+      return info(`the soft association with ${event.peer} of rule ${shown(event.rule)} ended: ${event.why}`)
+    case 'policy.dropped':
+      return warn(
+        `packets to ${event.peer} are dropped, as rule ${shown(event.rule)} wants them protected: ${event.why}`,
       )
     case 'session.second':
       return event.outcome === 'refused'

@@ -12,6 +12,7 @@ import { printable } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
+import type { PolicySide } from './policy-side.ts'
 import type { Sessions } from './sessions.ts'
 
 type Parts = {
@@ -19,12 +20,13 @@ type Parts = {
   readonly fastPath: FastPath
   readonly endpoint: Endpoint
   readonly sessions: Sessions
+  readonly policy: PolicySide
   readonly events: EventLog
   readonly since: Date
   readonly clock: Clock
 }
 
-export function statusOf({ configuration, fastPath, endpoint, sessions, events, since, clock }: Parts): Status {
+export function statusOf({ configuration, fastPath, endpoint, sessions, policy, events, since, clock }: Parts): Status {
   const shift = clock.date().getTime() - clock.now()
   const iso = (at: Instant) => new Date(at + shift).toISOString()
   return {
@@ -36,6 +38,7 @@ export function statusOf({ configuration, fastPath, endpoint, sessions, events, 
     ikeSas: endpoint.ikeStatus().map((sa) => ikeRow(sa, iso)),
     sessions: sessions.all.filter(({ leaving }) => leaving === undefined).map((session) => session.row()),
     tunnels: endpoint.l2tpStatus().map((tunnel) => tunnelRow(tunnel, endpoint, iso)),
+    policy: policy.status(),
     events: events.counters(),
     counters: fastPath.counters(),
   }

@@ -205,7 +205,8 @@ export type IkeEffect =
   /** An attempt of a `connect` came to nothing and another begins. `reason` is one sentence: what to say should time run out. */
   | { readonly do: 'retrying'; readonly request: number; readonly reason: string }
   /** A `connect` failed for good. `reason` is one sentence. */
-  | { readonly do: 'failed'; readonly request: number; readonly reason: string }
+  /** `silent`: it answered nothing at all. */
+  | { readonly do: 'failed'; readonly request: number; readonly reason: string; readonly silent?: true }
   | { readonly do: 'report'; readonly event: IkeEvent }
 
 export type PeerGoneReason = 'deleted-by-peer' | 'dead' | 'expired' | 'disconnected' | 'replaced' | 'shutdown'

@@ -298,10 +298,11 @@ function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): voi
 
 /** Ends a negotiation of ours; who asked for it hears why. */
 export function failSa(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): void {
+  const silent = cause === 'no answer' && sa.phase1.is === 'awaiting MM2' && sa.hint === undefined
   refuse(turn, sa, cause, why)
   if (sa.phase1.is === 'established') sayDeleteIke(turn, sa)
   dropSa(turn, sa, why)
-  if (sa.request) emit(turn, { do: 'failed', request: sa.request.number, reason: why })
+  if (sa.request) emit(turn, { do: 'failed', request: sa.request.number, reason: why, ...(silent ? { silent } : {}) })
 }
 
 /** A new main mode in place of an ISAKMP SA, over the same path. */

@@ -1,0 +1,110 @@
+// The nftables table that puts an IPsec policy in force, as text. It only drops: what passes here still meets everybody else's tables.
+//
+// - `out` sees what the machine sends and forwards, `in` what comes to it and what it forwards; each filter is a rule, the first that fits ends the chain.
+// - Protected is what has an SA: on the kernel's plane `rt ipsec` and `meta ipsec` tell, on the userland plane the TUN device, behind which there is nothing but SAs.
+// - What the kernel plane took out of a remote access SA carries its mark (0x67……) and ports that the plane has put in: it was judged there.
+// - `clearN` holds the peers that a soft association lets through, with its time; `wantedN` remembers whom a dropped packet was for.
+import type { PolicyFilter, PolicyPlan } from '../packet-policy.ts'
+
+/** The table that belongs to a device. */
+export function policyTableOf(device: string): string {
+  return device === 'gatehouse0' ? 'gatehouse_policy' : `gatehouse_policy_${device.replaceAll('-', '_')}`
+}
+
+/** How long it is remembered that a peer was wanted, in seconds, and of how many peers. */
+const remembered = { seconds: 30, peers: 4096 } as const
+
+export function policyRuleset(plan: PolicyPlan): string {
+  const table = policyTableOf(plan.device)
+  const soft = plan.filters.flatMap((filter) => filter.soft ?? [])
+  const sets = [...new Set(soft)].flatMap((number) => [
+    `  set clear${number} { type ipv4_addr; flags timeout; size ${remembered.peers}; }`,
+    `  set wanted${number} { type ipv4_addr; flags dynamic,timeout; timeout ${remembered.seconds}s; size ${remembered.peers}; }`,
+  ])
+  return `${withoutPolicyTable(table)}table inet ${table} {
+${sets.join('\n')}
+  chain out {
+${plan.filters.flatMap((filter) => outgoing(filter, plan)).join('\n')}
+  }
+  chain in {
+${plan.filters.flatMap((filter) => incoming(filter, plan)).join('\n')}
+  }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    oifname "lo" accept
+    jump out
+  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname "lo" accept
+    meta mark & 0xff000000 == 0x67000000 meta ipsec exists accept
+    jump in
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    jump in
+    jump out
+  }
+}
+`
+}
+
+/** Text for `nft -f -` that leaves no such table, whether there was one or not. */
+export function withoutPolicyTable(table: string): string {
+  return `add table inet ${table}\ndelete table inet ${table}\n`
+}
+
+function matchOf(filter: PolicyFilter, way: string): string {
+  const { source, destination, protocol, sourcePort, destinationPort, connection } = filter
+  return [
+    // A packet is somebody else's where neither end is ours: transport mode doesn't mean it.
+    filter.action === 'protect' && !filter.forwarded
+      ? way === 'out'
+        ? 'fib saddr type local'
+        : 'fib daddr type local'
+      : '',
+    source === '0.0.0.0/0' ? '' : `ip saddr ${source}`,
+    destination === '0.0.0.0/0' ? '' : `ip daddr ${destination}`,
+    source === '0.0.0.0/0' && destination === '0.0.0.0/0' ? 'meta nfproto ipv4' : '',
+    protocol === 0 ? '' : `meta l4proto ${protocol}`,
+    sourcePort === 0 ? '' : `th sport ${sourcePort}`,
+    destinationPort === 0 ? '' : `th dport ${destinationPort}`,
+    connection === 'all' ? '' : `${way === 'out' ? 'oifname' : 'iifname'} ${connection === 'lan' ? '!= ' : ''}CARRIERS`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ')
+}
+
+function outgoing(filter: PolicyFilter, plan: PolicyPlan): string[] {
+  if (filter.direction === 'in') return []
+  const match = `    ${matchOf(filter, 'out').replace('CARRIERS', `"${plan.carriers}"`)}`
+  if (filter.action !== 'protect') return [`${match} ${verdict(filter)}`]
+  const sealed = plan.plane === 'kernel' ? 'rt ipsec exists' : `oifname "${plan.device}"`
+  const { soft } = filter
+  return [
+    `${match} ${sealed} return`,
+    ...(soft === undefined
+      ? []
+      : [`${match} ip daddr @clear${soft} return`, `${match} update @wanted${soft} { ip daddr }`]),
+    `${match} counter drop`,
+  ]
+}
+
+function incoming(filter: PolicyFilter, plan: PolicyPlan): string[] {
+  if (filter.direction === 'out') return []
+  const match = `    ${matchOf(filter, 'in').replace('CARRIERS', `"${plan.carriers}"`)}`
+  if (filter.action !== 'protect') return [`${match} ${verdict(filter)}`]
+  if (filter.acceptUnsecured) return [`${match} return`]
+  const opened = plan.plane === 'kernel' ? 'meta ipsec exists' : `iifname "${plan.device}"`
+  const { soft } = filter
+  return [
+    `${match} ${opened} return`,
+    ...(soft === undefined ? [] : [`${match} ip saddr @clear${soft} return`]),
+    `${match} counter drop`,
+  ]
+}
+
+/** Return, not accept: in the forward chain the other direction is still to be asked. */
+function verdict({ action }: PolicyFilter): string {
+  return action === 'permit' ? 'return' : 'counter drop'
+}
