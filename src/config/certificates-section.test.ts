@@ -31,8 +31,8 @@ test('certificates come from files, in lists too; no key is needed beside them; 
   if (outcome.is !== 'valid') throw new Error(JSON.stringify(outcome.faults))
   const { certificates, methods } = outcome.configuration.remoteAccess
   expect(certificates).toMatchObject({
-    authorities: [pem],
-    own: [{ certificate: pem }],
+    authorities: [pem.trimEnd()],
+    own: [{ certificate: pem.trimEnd() }],
     revocation: 'strict',
     ocsp: true,
   })
