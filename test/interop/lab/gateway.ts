@@ -15,6 +15,8 @@ export type GatewaySettings = {
   authentication?: readonly string[]
   /** The host's own by default: what GATEHOUSE_DATAPLANE says. */
   dataplane?: 'auto' | 'userland' | 'kernel'
+  /** Other gateways, as in the configuration. */
+  sites?: readonly Readonly<Record<string, unknown>>[]
   /** More keys of `remoteAccess`. */
   more?: Readonly<Record<string, unknown>>
 }
@@ -62,6 +64,7 @@ export function configuration(settings: GatewaySettings, dataplane: string): str
         ...settings.more,
       },
       users: settings.users,
+      ...(settings.sites ? { sites: settings.sites } : {}),
     },
     undefined,
     2,
@@ -86,7 +89,7 @@ export class Gateway {
     const { ended } = await until(
       'the gateway to say ready',
       () => (/^ready.*\n/m.test(gateway.#running.stdout) || !gateway.alive) && gateway.#running,
-      { timeoutMs: 45_000 },
+      { timeoutMs: 120_000 },
     ).catch((error: Error) => {
       gateway.#running.kill('SIGKILL')
       throw new Error(`${error.message}\n${gateway.log}`)
