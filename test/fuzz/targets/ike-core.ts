@@ -31,6 +31,7 @@ const policy = ikePolicy({
     { cipher: '3des', hash: 'sha1', group: undefined },
   ],
   halfOpen: { perSource: 8, total: 32 },
+  aggressiveMode: true,
 })
 
 /** One core with the world around it: work is done at once, with a secret that everybody knows. */

@@ -28,7 +28,7 @@ const malformed = [
 
 /** Datagrams of real clients, and what broke other parsers. */
 export function ikeDatagrams(): readonly Uint8Array[] {
-  const known = hexVectors('ike/first-packets').map(({ octets }) => octets)
+  const known = ['ike/first-packets', 'ike/other-exchanges'].flatMap(hexVectors).map(({ octets }) => octets)
   const broken = malformed
     .map((name) => `malformed/${name}.pcap`)
     .filter(hasCapture)
