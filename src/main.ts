@@ -12,6 +12,10 @@ const usage = `gatehouse: an L2TP/IPsec VPN gateway
   gatehouse status [--json] [--state DIR]                      what is up: SAs, sessions, pool
   gatehouse disconnect USER|ADDRESS [--state DIR]              ends sessions
   gatehouse restart [--state DIR]                              starts the running gateway anew, after an update: sessions stay
+  gatehouse policy test SRC DST PROTO [SPORT:]PORT --config FILE
+                                                               which rule a packet would meet, and why
+  gatehouse policy show [--config FILE] [--json]               the active filters, of a file or of the running gateway
+  gatehouse policy import FILE                                 netsh ipsec static and ipseccmd lines as a configuration
   gatehouse connect --server HOST --psk KEY --user NAME --password TEXT [-- COMMAND]
                                                                the client side; see: gatehouse connect --help
   gatehouse pki ca|gateway|client|renew|revoke|crl|list        an authority of one's own: certificates for gateway and clients
@@ -45,6 +49,7 @@ const commands: Record<string, () => Promise<Command>> = {
   connect: () => import('./cli/connect.ts'),
   bench: () => import('./cli/bench.ts'),
   engines: () => import('./cli/engines.ts'),
+  policy: () => import('./cli/policy.ts'),
   console: () => import('./cli/console.ts'),
   pki: () => import('./cli/pki.ts'),
   provision: () => import('./cli/provision.ts'),
