@@ -184,6 +184,7 @@ void Control::destroy(Peer& peer) {
 
 void Control::make(const pipeline::AddPair& command) {
   Peer& peer = need(command.peer);
+  if (command.tunnel) noTunnels();
   if (command.inbound.spi < 256 || command.outbound.spi < 256)
     throw Refused{"bad-spi", "SPIs below 256 are reserved (RFC 4303 §2.1)"};
   if (command.replayWindow < esp::minimumReplayWindow || command.replayWindow > esp::maximumReplayWindow)
@@ -312,6 +313,12 @@ void Control::make(const pipeline::ConfigureSession& command) {
   session.wanted = command.configuration;
   configure(session, command.configuration);
 }
+
+void Control::noTunnels() { throw Refused{"no-tunnels", "tunnel mode is carried by the userland data plane only"}; }
+
+void Control::make(const pipeline::SetTunnel& /*command*/) { noTunnels(); }
+
+void Control::make(const pipeline::RemoveTunnel& /*command*/) { noTunnels(); }
 
 void Control::make(const pipeline::RemoveSession& command) {
   Session& session = needSession(command.session);

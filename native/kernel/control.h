@@ -76,6 +76,9 @@ class Control {
   void make(const pipeline::AddSession& command);
   void make(const pipeline::ConfigureSession& command);
   void make(const pipeline::RemoveSession& command);
+  [[noreturn]] static void noTunnels();
+  [[noreturn]] void make(const pipeline::SetTunnel& command);
+  [[noreturn]] void make(const pipeline::RemoveTunnel& command);
 
   Peer& need(uint32_t peer) const;
   Pair& needPair(uint32_t peer, uint32_t spi) const;

@@ -64,6 +64,29 @@ SaParameters readSa(Cursor& in) {
   return sa;
 }
 
+Network readNetwork(Cursor& in) {
+  Network network;
+  const Address base = in.address();
+  network.prefix = in.u8();
+  if (!base.known() || network.prefix > base.length * 8) {
+    in.fail();
+    return {};
+  }
+  network.address = masked(base, network.prefix);
+  return network;
+}
+
+Selector readSelector(Cursor& in) {
+  Selector selector;
+  selector.local = readNetwork(in);
+  selector.remote = readNetwork(in);
+  selector.protocol = in.u8();
+  selector.localPort = in.u16();
+  selector.remotePort = in.u16();
+  if (selector.local.address.length != selector.remote.address.length) in.fail();
+  return selector;
+}
+
 AddPair readAddPair(Cursor& in) {
   AddPair pair{};
   pair.peer = in.u32();
@@ -76,6 +99,10 @@ AddPair readAddPair(Cursor& in) {
     const Address peers = in.address();
     if (!ours.known() || ours.length != peers.length) in.fail();
     pair.natOa = {ours, peers};
+  }
+  if (in.flag()) {
+    const uint32_t tunnel = in.u32();
+    pair.tunnel = {tunnel, readSelector(in)};
   }
   pair.inbound = readSa(in);
   pair.outbound = readSa(in);
@@ -102,15 +129,8 @@ ConfigureSession readConfigure(Cursor& in) {
   if (address.known()) to.address = address;
   const uint16_t networks = in.u16();
   for (uint16_t i = 0; i < networks && !in.failed(); i++) {
-    Network network;
-    const Address base = in.address();
-    network.prefix = in.u8();
-    if (!base.known() || network.prefix > base.length * 8) {
-      in.fail();
-      break;
-    }
-    network.address = masked(base, network.prefix);
-    to.networks.push_back(network);
+    const Network network = readNetwork(in);
+    if (!in.failed()) to.networks.push_back(network);
   }
   if (in.flag()) {
     const auto id = in.take(8);
@@ -152,6 +172,15 @@ std::optional<Command> readCommand(Cursor& in) {
     }
     case 8: return readConfigure(in);
     case 9: return RemoveSession{in.u32()};
+    case 10: {
+      SetTunnel command{};
+      command.tunnel = in.u32();
+      command.hold = in.flag();
+      const uint16_t count = in.u16();
+      for (uint16_t i = 0; i < count && !in.failed(); i++) command.selectors.push_back(readSelector(in));
+      return command;
+    }
+    case 11: return RemoveTunnel{in.u32()};
     default: return std::nullopt;
   }
 }

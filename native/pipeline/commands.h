@@ -13,6 +13,7 @@
 #include "pipeline/address.h"
 #include "pipeline/network.h"
 #include "pipeline/peers.h"
+#include "pipeline/tunnels.h"
 
 namespace gatehouse::pipeline {
 
@@ -39,6 +40,8 @@ struct AddPair {
   bool use;
   uint16_t replayWindow;
   std::optional<std::pair<Address, Address>> natOa;
+  /// Tunnel mode: for which tunnel, and what was agreed on.
+  std::optional<std::pair<uint32_t, Selector>> tunnel;
   SaParameters inbound;
   SaParameters outbound;
 };
@@ -69,8 +72,18 @@ struct RemoveSession {
   uint32_t session;
 };
 
+/// A new one, or another meaning of one that is there.
+struct SetTunnel {
+  uint32_t tunnel;
+  bool hold;
+  std::vector<Selector> selectors;
+};
+struct RemoveTunnel {
+  uint32_t tunnel;
+};
+
 using Command = std::variant<AddPeer, RemovePeer, AddPair, UseOutbound, RemovePair, Move, AddSession, ConfigureSession,
-                             RemoveSession>;
+                             RemoveSession, SetTunnel, RemoveTunnel>;
 
 /// Nothing if the octets are no whole list.
 std::optional<std::vector<Command>> decodeCommands(std::span<const uint8_t> octets);

@@ -14,6 +14,7 @@
 #include "pipeline/counters.h"
 #include "pipeline/events.h"
 #include "pipeline/peers.h"
+#include "pipeline/tunnels.h"
 
 namespace gatehouse::pipeline {
 
@@ -22,6 +23,9 @@ struct Context {
   esp::EpochDomain epochs;
   esp::SaTable inbound{epochs};
   Router router{epochs};
+  Published<TunnelTable> tunnels;
+  /// Of tunnels' pairs, in the order in which they are put into use.
+  std::atomic<uint64_t> nextRank{1};
   std::unique_ptr<os::Tun> tun;
   uint16_t ikePort = 0;
   uint16_t nattPort = 0;

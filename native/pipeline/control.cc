@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -89,6 +90,8 @@ class Control::Plan {
     } catch (const std::invalid_argument& error) {
       throw Refused("unsupported-algorithm", error.what());
     }
+    if (command.tunnel && !hasTunnel(command.tunnel->first))
+      throw Refused("no-such-tunnel", "there is no tunnel " + number(command.tunnel->first));
     pairs_[command.inbound.spi] = command.peer;
   }
 
@@ -132,6 +135,16 @@ class Control::Plan {
   void check(const RemoveSession& command) {
     needSession(command.session);
     removeSession(command.session);
+  }
+
+  void check(const SetTunnel& command) {
+    if (command.selectors.empty()) throw Refused("no-selector", "a tunnel of nothing");
+    tunnels_[command.tunnel] = true;
+  }
+
+  void check(const RemoveTunnel& command) {
+    if (!hasTunnel(command.tunnel)) throw Refused("no-such-tunnel", "there is no tunnel " + number(command.tunnel));
+    tunnels_[command.tunnel] = false;
   }
 
  private:
@@ -225,7 +238,13 @@ class Control::Plan {
     configured_[session] = {};
   }
 
+  [[nodiscard]] bool hasTunnel(uint32_t id) const {
+    const auto planned = tunnels_.find(id);
+    return planned != tunnels_.end() ? planned->second : control_.tunnels_.contains(id);
+  }
+
   Control& control_;
+  std::map<uint32_t, bool> tunnels_;
   std::map<uint32_t, bool> peers_;
   std::map<uint32_t, std::optional<uint32_t>> pairs_;
   std::map<uint32_t, std::optional<Planned>> sessions_;
@@ -260,6 +279,7 @@ std::optional<Failure> Control::apply(std::span<const uint8_t> list) {
 
 void Control::clear() {
   while (!peers_.empty()) make(RemovePeer{peers_.begin()->first});
+  while (!tunnels_.empty()) make(RemoveTunnel{tunnels_.begin()->first});
   context_.epochs.synchronize();
 }
 
@@ -279,7 +299,10 @@ void Control::make(const RemovePeer& command) {
   std::unique_ptr<Peer> gone = std::move(peers_[command.peer]);
   peers_.erase(command.peer);
   for (const auto& session : gone->owned) unlink(*session);
-  for (const auto& pair : gone->pairs) context_.inbound.remove(pair->inboundSpi);
+  for (const auto& pair : gone->pairs) {
+    context_.inbound.remove(pair->inboundSpi);
+    if (Tunnel* tunnel = pair->tunnel.load(std::memory_order_relaxed)) publishPairs(*tunnel, pair.get(), nullptr);
+  }
   gone->active.store(nullptr, std::memory_order_release);
   context_.epochs.retire(std::move(gone));
 }
@@ -287,7 +310,9 @@ void Control::make(const RemovePeer& command) {
 void Control::make(const AddPair& command, Keys& keys) {
   Peer& owner = *peer(command.peer);
   auto outbound = std::make_unique<esp::OutboundSa>(command.outbound.spi, std::move(keys.outbound));
-  owner.pairs.push_back(std::make_unique<Pair>(owner, nextOrdinal_++, command.encapsulated, std::move(outbound)));
+  auto selector = command.tunnel ? std::make_unique<const Selector>(command.tunnel->second) : nullptr;
+  owner.pairs.push_back(
+      std::make_unique<Pair>(owner, nextOrdinal_++, command.encapsulated, std::move(outbound), std::move(selector)));
   Pair& live = *owner.pairs.back();
   auto inbound =
       std::make_unique<esp::InboundSa>(command.inbound.spi, std::move(keys.inbound), command.replayWindow, &live);
@@ -295,6 +320,11 @@ void Control::make(const AddPair& command, Keys& keys) {
   live.inbound = inbound.get();
   live.natOa = command.natOa;
   live.route.publish(context_.epochs, routeOf(live, command.path));
+  if (command.tunnel) {
+    Tunnel& tunnel = *tunnels_.at(command.tunnel->first).tunnel;
+    live.tunnel.store(&tunnel, std::memory_order_release);
+    publishPairs(tunnel, nullptr, &live);
+  }
   if (!context_.inbound.add(inbound)) throw std::logic_error("an SPI that was free is taken");
   if (command.use) use(live);
 }
@@ -302,6 +332,10 @@ void Control::make(const AddPair& command, Keys& keys) {
 void Control::use(Pair& pair) {
   const std::lock_guard lock(pair.peer.choosing);
   pair.usable = true;
+  if (pair.selector) {
+    pair.rank.store(context_.nextRank.fetch_add(1, std::memory_order_relaxed), std::memory_order_release);
+    return;
+  }
   pair.peer.active.store(&pair, std::memory_order_release);
 }
 
@@ -314,13 +348,15 @@ void Control::make(const RemovePair& command) {
   std::unique_ptr<Pair> gone = std::move(*place);
   owner.pairs.erase(place);
   context_.inbound.remove(command.inboundSpi);
+  if (Tunnel* tunnel = gone->tunnel.load(std::memory_order_relaxed)) publishPairs(*tunnel, gone.get(), nullptr);
   {
     const std::lock_guard lock(owner.choosing);
     gone->removed = true;
     // The newest of the rest that the peer is known to have takes over.
     Pair* successor = nullptr;
     for (const auto& pair : owner.pairs) {
-      if (pair->usable && (successor == nullptr || pair->ordinal > successor->ordinal)) successor = pair.get();
+      if (pair->usable && !pair->selector && (successor == nullptr || pair->ordinal > successor->ordinal))
+        successor = pair.get();
     }
     if (owner.active.load(std::memory_order_relaxed) == gone.get())
       owner.active.store(successor, std::memory_order_release);
@@ -361,6 +397,64 @@ void Control::make(const RemoveSession& command) {
   owner.owned.erase(place);
   publishSessions(owner);
   context_.epochs.retire(std::move(gone));
+}
+
+void Control::make(const SetTunnel& command) {
+  Site& site = tunnels_[command.tunnel];
+  if (!site.tunnel) site.tunnel = std::make_unique<Tunnel>(command.tunnel);
+  site.tunnel->hold.store(command.hold, std::memory_order_relaxed);
+  site.selectors = command.selectors;
+  publishTunnels();
+}
+
+void Control::make(const RemoveTunnel& command) {
+  std::unique_ptr<Tunnel> gone = std::move(tunnels_.at(command.tunnel).tunnel);
+  tunnels_.erase(command.tunnel);
+  publishTunnels();
+  for (const auto& [id, peer] : peers_) {
+    for (const auto& pair : peer->pairs) {
+      Tunnel* expected = gone.get();
+      pair->tunnel.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
+    }
+  }
+  context_.epochs.retire(std::move(gone));
+}
+
+// The most exact first: the sum of the prefixes.
+void Control::publishTunnels() {
+  auto table = std::make_unique<TunnelTable>();
+  for (const auto& [id, site] : tunnels_) {
+    for (const Selector& selector : site.selectors) table->entries.push_back({selector, site.tunnel.get()});
+  }
+  const auto exactness = [](const TunnelTable::Entry& entry) {
+    const Selector& one = entry.selector;
+    return one.local.prefix + one.remote.prefix + (one.protocol != 0 ? 1 : 0) + (one.localPort != 0 ? 1 : 0) +
+           (one.remotePort != 0 ? 1 : 0);
+  };
+  std::stable_sort(table->entries.begin(), table->entries.end(),
+                   [&](const auto& a, const auto& b) { return exactness(a) > exactness(b); });
+  context_.tunnels.publish(context_.epochs, std::move(table));
+}
+
+void Control::publishPairs(Tunnel& tunnel, const Pair* without, Pair* with) {
+  auto all = std::make_unique<std::vector<Pair*>>();
+  if (with != nullptr) all->push_back(with);
+  if (const auto* before = tunnel.pairs.get()) {
+    std::copy_if(before->begin(), before->end(), std::back_inserter(*all),
+                 [&](const Pair* pair) { return pair != without; });
+  }
+  tunnel.pairs.publish(context_.epochs, std::move(all));
+}
+
+void Control::release(const std::function<void(std::vector<uint8_t>& packet)>& send) {
+  for (const auto& [id, site] : tunnels_) {
+    const auto* pairs = site.tunnel->pairs.get();
+    const bool carried = pairs != nullptr && std::any_of(pairs->begin(), pairs->end(), [](const Pair* pair) {
+                           return pair->rank.load(std::memory_order_acquire) != 0;
+                         });
+    if (!carried || site.tunnel->held.empty()) continue;
+    for (std::vector<uint8_t>& packet : site.tunnel->held.take()) send(packet);
+  }
 }
 
 // Takes the session out of the router and the index; the peer's list is the caller's business.
@@ -461,6 +555,23 @@ std::vector<uint8_t> Control::activity() {
           .count(wrong)
           .count(big);
     }
+  }
+  for (const auto& [id, site] : tunnels_) {
+    const SessionCounters& now = site.tunnel->counters;
+    const uint64_t in = now.packetsIn.load(std::memory_order_relaxed);
+    const uint64_t out = now.packetsOut.load(std::memory_order_relaxed);
+    const uint64_t wrong = now.wrongSource.load(std::memory_order_relaxed);
+    const uint64_t big = now.tooBig.load(std::memory_order_relaxed);
+    if (in + out + wrong + big == site.tunnel->told) continue;
+    site.tunnel->told = in + out + wrong + big;
+    records.u8(3)
+        .u32(id)
+        .count(now.octetsIn.load(std::memory_order_relaxed))
+        .count(in)
+        .count(now.octetsOut.load(std::memory_order_relaxed))
+        .count(out)
+        .count(wrong)
+        .count(big);
   }
   return octets;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,9 @@ class Control {
   [[nodiscard]] Peer* peer(uint32_t id) const;
   [[nodiscard]] Session* session(uint32_t id) const;
 
+  /// Gives each packet that waited for an SA, and has one now, to `send`.
+  void release(const std::function<void(std::vector<uint8_t>& packet)>& send);
+
   /// Destroys everything; no worker may run any more.
   void clear();
 
@@ -53,10 +57,14 @@ class Control {
   void make(const AddSession& command);
   void make(const ConfigureSession& command);
   void make(const RemoveSession& command);
+  void make(const SetTunnel& command);
+  void make(const RemoveTunnel& command);
 
   [[nodiscard]] std::unique_ptr<const Route> routeOf(const Pair& pair, const Path& path) const;
   static Pair* find(const Peer& peer, uint32_t inboundSpi);
   void use(Pair& pair);
+  void publishTunnels();
+  void publishPairs(Tunnel& tunnel, const Pair* without, Pair* with);
   void unlink(Session& session);
   void publishSessions(Peer& peer);
 
@@ -64,6 +72,11 @@ class Control {
   uint32_t (*routeMtu_)(const Path&);
   std::unordered_map<uint32_t, std::unique_ptr<Peer>> peers_;
   std::unordered_map<uint32_t, Session*> sessions_;
+  struct Site {
+    std::unique_ptr<Tunnel> tunnel;
+    std::vector<Selector> selectors;
+  };
+  std::unordered_map<uint32_t, Site> tunnels_;
   uint64_t nextOrdinal_ = 1;
 };
 

@@ -40,6 +40,9 @@ enum class Counter : uint8_t {
   mssClamped,
   cutByHand,
   tunGone,
+  held,
+  dropHeld,
+  dropSelector,
   count
 };
 
@@ -73,7 +76,10 @@ constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> coun
                                                                                             "fragmented",
                                                                                             "mssClamped",
                                                                                             "cutByHand",
-                                                                                            "tunGone"};
+                                                                                            "tunGone",
+                                                                                            "held",
+                                                                                            "dropHeld",
+                                                                                            "dropSelector"};
 
 class Counters {
  public:

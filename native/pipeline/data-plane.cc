@@ -114,7 +114,15 @@ void DataPlane::describe() {
 
 std::optional<Failure> DataPlane::apply(std::span<const uint8_t> list) {
   if (!sender_) return Failure{"closed", "the data plane is closed"};
-  return control_.apply(list);
+  auto failure = control_.apply(list);
+  if (!failure) {
+    // In place, with room behind for nothing: sealing copies.
+    control_.release(
+        [&](std::vector<uint8_t>& packet) { sender_->outbound.fromTun({}, packet.data(), packet.size()); });
+    sender_->outbound.flush();
+    if (sender_->events.takePushed()) context_.wake();
+  }
+  return failure;
 }
 
 void DataPlane::sendIke(const Path& path, std::span<const uint8_t> message) {

@@ -4,11 +4,24 @@
 #include <vector>
 
 #include "pipeline/octets.h"
+#include "pipeline/tunnels.h"
 
 namespace gatehouse::pipeline {
 namespace {
 
-enum class Kind : uint8_t { ike = 1, control, ppp, dhcp, strayData, moved, pairUsed, sequenceLow, unknownSpi, applied };
+enum class Kind : uint8_t {
+  ike = 1,
+  control,
+  ppp,
+  dhcp,
+  strayData,
+  moved,
+  pairUsed,
+  sequenceLow,
+  unknownSpi,
+  applied,
+  acquire
+};
 
 /// A record's fixed part: at most a kind, two numbers and a path.
 class Head {
@@ -85,6 +98,14 @@ bool Events::pairUsed(uint32_t peer, uint32_t spi) {
 
 bool Events::sequenceLow(uint32_t peer, uint32_t spi) {
   return push(friends_, Head(Kind::sequenceLow).u32(peer).u32(spi).octets(), {});
+}
+
+bool Events::acquire(uint32_t tunnel, const IpPacket& packet) {
+  const auto [from, to] = portsOf(packet);
+  const Endpoint source{Address::from(packet.source(), packet.addressLength()), from};
+  const Endpoint destination{Address::from(packet.destination(), packet.addressLength()), to};
+  return push(friends_,
+              Head(Kind::acquire).u32(tunnel).u8(packet.protocol).endpoint(source).endpoint(destination).octets(), {});
 }
 
 bool Events::applied(uint32_t job, std::string_view code, std::string_view message) {

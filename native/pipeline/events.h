@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pipeline/address.h"
+#include "pipeline/ip-packet.h"
 #include "pipeline/ring.h"
 
 namespace gatehouse::pipeline {
@@ -26,6 +27,8 @@ class Events {
   bool moved(uint32_t peer, uint32_t spi, const Path& path);
   bool pairUsed(uint32_t peer, uint32_t spi);
   bool sequenceLow(uint32_t peer, uint32_t spi);
+  /// A packet of a tunnel that has no SA for it.
+  bool acquire(uint32_t tunnel, const IpPacket& packet);
 
   /// What became of a list of changes; `code` is empty if all is well.
   bool applied(uint32_t job, std::string_view code, std::string_view message);

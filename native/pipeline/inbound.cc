@@ -105,6 +105,10 @@ void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
     counters_.add(packet.result == esp::OpenResult::dummy ? Counter::dropDummy : Counter::dropMalformed);
     return;
   }
+  if (pair.selector) {
+    tunnelled(pair, packet);
+    return;
+  }
   if (packet.nextHeader != protocolUdp) {
     counters_.add(Counter::dropNotL2tp);
     return;
@@ -132,8 +136,13 @@ void Inbound::used(Pair& pair) {
     const std::lock_guard lock(pair.peer.choosing);
     if (pair.removed) return;
     pair.usable = true;
-    const Pair* active = pair.peer.active.load(std::memory_order_relaxed);
-    if (active == nullptr || active->ordinal < pair.ordinal) pair.peer.active.store(&pair, std::memory_order_release);
+    if (pair.selector) {
+      if (pair.rank.load(std::memory_order_relaxed) == 0)
+        pair.rank.store(context_.nextRank.fetch_add(1, std::memory_order_relaxed), std::memory_order_release);
+    } else {
+      const Pair* active = pair.peer.active.load(std::memory_order_relaxed);
+      if (active == nullptr || active->ordinal < pair.ordinal) pair.peer.active.store(&pair, std::memory_order_release);
+    }
   }
   pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi), std::memory_order_relaxed);
 }
@@ -221,7 +230,7 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
     session.counters.wrongSource.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  count(session, packet.length);
+  count(session.counters, packet.length);
   if (dhcp) {
     if (!session.peer.mayTell(now_, packet.length) || !events_.dhcp(session.id, {packet.data, packet.length}))
       counters_.add(Counter::dropEventRingFull);
@@ -232,17 +241,36 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
   tun_.add(packet);
 }
 
-void Inbound::count(Session& session, uint32_t octets) {
-  if (counted_ != &session) settle();
-  counted_ = &session;
+// RFC 4301 §5.2: what comes out must be what was agreed on, or a peer could speak as anybody.
+void Inbound::tunnelled(Pair& pair, const esp::InboundPacket& opened) {
+  Tunnel* tunnel = pair.tunnel.load(std::memory_order_acquire);
+  IpPacket packet;
+  if (tunnel == nullptr || opened.nextHeader != protocolIpInIp ||
+      !parseIp(opened.payload, opened.payloadLength, packet) || packet.version != 4) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  if (!pair.selector->meets(packet, Way::in)) {
+    counters_.add(Counter::dropSelector);
+    tunnel->counters.wrongSource.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  count(tunnel->counters, packet.length);
+  if (clampMss(packet, pair.route.get()->largestPayload, false)) counters_.add(Counter::mssClamped);
+  tun_.add(packet);
+}
+
+void Inbound::count(SessionCounters& counters, uint32_t octets) {
+  if (counted_ != &counters) settle();
+  counted_ = &counters;
   countedPackets_ += 1;
   countedOctets_ += octets;
 }
 
 void Inbound::settle() {
   if (counted_ == nullptr) return;
-  counted_->counters.packetsIn.fetch_add(countedPackets_, std::memory_order_relaxed);
-  counted_->counters.octetsIn.fetch_add(countedOctets_, std::memory_order_relaxed);
+  counted_->packetsIn.fetch_add(countedPackets_, std::memory_order_relaxed);
+  counted_->octetsIn.fetch_add(countedOctets_, std::memory_order_relaxed);
   counted_ = nullptr;
   countedPackets_ = 0;
   countedOctets_ = 0;

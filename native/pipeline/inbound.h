@@ -44,8 +44,9 @@ class Inbound {
   void checkPath(Pair& pair, const esp::InboundPacket& packet, const Origin& origin);
   void l2tp(Pair& pair, const uint8_t* udp, uint32_t length);
   void ppp(Session& session, const Pair& pair, const uint8_t* frame, uint32_t length);
+  void tunnelled(Pair& pair, const esp::InboundPacket& packet);
   void ip(Session& session, const Pair& pair, uint16_t protocol, const uint8_t* data, uint32_t length);
-  void count(Session& session, uint32_t octets);
+  void count(SessionCounters& counters, uint32_t octets);
   void settle();
 
   Context& context_;
@@ -60,7 +61,7 @@ class Inbound {
   RateLimit unknownSpi_{50};
   RateLimit stray_{50};
   // Of the session that is being counted: packets of one session mostly come together.
-  Session* counted_ = nullptr;
+  SessionCounters* counted_ = nullptr;
   uint64_t countedPackets_ = 0;
   uint64_t countedOctets_ = 0;
   // The pair and datagram whose path was checked last: all packets of a coalesced datagram came the same way.

@@ -3,6 +3,7 @@
 #include "pipeline/outbound.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "pipeline/checksum.h"
@@ -54,6 +55,13 @@ void Outbound::fromTun(const VirtioHeader& header, uint8_t* data, size_t length)
   const IpPacket& packet = segments.packet();
   Session* session = context_.router.find(Address::from(packet.destination(), packet.addressLength()));
   const SessionConfiguration* configuration = session == nullptr ? nullptr : session->configuration.get();
+  if (session == nullptr) {
+    const TunnelTable* tunnels = context_.tunnels.get();
+    if (Tunnel* tunnel = tunnels == nullptr ? nullptr : tunnels->find(packet)) {
+      toTunnel(*tunnel, segments);
+      return;
+    }
+  }
   if (configuration == nullptr) {
     counters_.add(Counter::dropNoRoute);
     return;
@@ -67,14 +75,14 @@ void Outbound::fromTun(const VirtioHeader& header, uint8_t* data, size_t length)
   const uint32_t mtu = std::max(innerMtu(route, *session, *configuration), packet.version == 4 ? leastMtu4 : leastMtu6);
   if (clampMss(packet, mtu, segments.partialChecksum())) counters_.add(Counter::mssClamped);
   if (segments.largest() > mtu && packet.dontFragment) {
-    refuse(*session, packet, mtu);
+    refuse(session->counters, packet, mtu);
     return;
   }
   sendSegments(*pair, route, *session, *configuration, segments, mtu);
 }
 
-void Outbound::refuse(Session& session, const IpPacket& packet, uint32_t mtu) {
-  session.counters.tooBig.fetch_add(1, std::memory_order_relaxed);
+void Outbound::refuse(SessionCounters& counters, const IpPacket& packet, uint32_t mtu) {
+  counters.tooBig.fetch_add(1, std::memory_order_relaxed);
   counters_.add(Counter::dropTooBig);
   uint8_t answer[tooBigRoom];
   const size_t length = writeTooBig(answer, packet, mtu);
@@ -82,6 +90,70 @@ void Outbound::refuse(Session& session, const IpPacket& packet, uint32_t mtu) {
   VirtioHeader header;
   const iovec pieces[2] = {{&header, sizeof header}, {answer, length}};
   tun_.write(pieces, 2);
+}
+
+// RFC 4301 §8.2: what doesn't fit is told to its sender, or cut before it is sealed, so that no outer packet is ever fragmented. The kernel has counted
+// down the TTL on its way here; the outer header takes nothing from the inner one (RFC 6040 §4.1: not ECN-capable, so nothing gets lost at the other end).
+void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
+  const IpPacket& packet = segments.packet();
+  Pair* pair = tunnel.carrier(packet);
+  if (pair == nullptr) {
+    hold(tunnel, segments);
+    return;
+  }
+  const Route& route = *pair->route.get();
+  const uint32_t mtu = std::max(route.largestPayload, packet.version == 4 ? leastMtu4 : leastMtu6);
+  if (clampMss(packet, mtu, segments.partialChecksum())) counters_.add(Counter::mssClamped);
+  if (segments.largest() > mtu && packet.dontFragment) {
+    refuse(tunnel.counters, packet, mtu);
+    return;
+  }
+  uint32_t packets = 0;
+  uint64_t octets = 0;
+  const auto put = [&](const uint8_t* from, uint32_t length) {
+    uint8_t* place = reserve(*pair, route, length, protocolIpInIp);
+    if (place == nullptr) return;
+    std::memcpy(place, from, length);
+    packets += 1;
+    octets += length;
+  };
+  for (uint32_t i = 0; i < segments.count(); i++) {
+    const uint32_t length = segments.length(i);
+    if (length <= mtu) {
+      uint8_t* place = reserve(*pair, route, length, protocolIpInIp);
+      if (place == nullptr) continue;
+      segments.write(place, i);
+      packets += 1;
+      octets += length;
+      continue;
+    }
+    IpPacket whole;
+    if (!parseIp(scratch_.get(), segments.write(scratch_.get(), i), whole)) continue;
+    counters_.add(Counter::fragmented);
+    Fragmenter fragmenter(whole, mtu);
+    uint8_t fragment[2048];
+    for (size_t cut = fragmenter.next(fragment); cut != 0; cut = fragmenter.next(fragment))
+      put(fragment, static_cast<uint32_t>(cut));
+  }
+  tunnel.counters.packetsOut.fetch_add(packets, std::memory_order_relaxed);
+  tunnel.counters.octetsOut.fetch_add(octets, std::memory_order_relaxed);
+}
+
+void Outbound::hold(Tunnel& tunnel, const Segments& segments) {
+  if (!tunnel.hold.load(std::memory_order_relaxed)) {
+    counters_.add(Counter::dropNoPair);
+    return;
+  }
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count();
+  if (tunnel.asked.take(static_cast<uint64_t>(now)) && !events_.acquire(tunnel.id, segments.packet()))
+    counters_.add(Counter::dropEventRingFull);
+  for (uint32_t i = 0; i < segments.count(); i++) {
+    std::vector<uint8_t> packet(segments.length(i));
+    segments.write(packet.data(), i);
+    counters_.add(tunnel.held.put(std::move(packet)) ? Counter::held : Counter::dropHeld);
+  }
 }
 
 void Outbound::sendSegments(Pair& pair, const Route& route, Session& session, const SessionConfiguration& configuration,
@@ -198,7 +270,7 @@ bool Outbound::ppp(Session& session, uint16_t protocol, std::span<const uint8_t>
 }
 
 // The payload's place in a run of the pair, with room for what sealing adds. Null if it is longer than a datagram.
-uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload) {
+uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader) {
   const auto sealed = static_cast<uint32_t>(pair.outbound->transform().sealedLength(payload));
   if (sealed > mostRunOctets) {
     counters_.add(Counter::dropTooBig);
@@ -208,7 +280,7 @@ uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload) {
   Run* run = runFor(pair, route, sealed);
   uint8_t* place = run->base + run->used + pair.outbound->headRoom();
   runOf_[packetCount_] = static_cast<uint8_t>(run - runs_.data());
-  packets_[packetCount_++] = {pair.outbound.get(),           place, payload, protocolUdp,
+  packets_[packetCount_++] = {pair.outbound.get(),           place, payload, nextHeader,
                               esp::SealResult::engineFailed, false, nullptr, 0};
   run->used += sealed;
   run->packets += 1;

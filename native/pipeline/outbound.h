@@ -60,7 +60,9 @@ class Outbound {
     uint32_t length = 0;
   };
 
-  uint8_t* reserve(Pair& pair, const Route& route, uint32_t payload);
+  uint8_t* reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader = protocolUdp);
+  void toTunnel(Tunnel& tunnel, const Segments& segments);
+  void hold(Tunnel& tunnel, const Segments& segments);
   Run* runFor(Pair& pair, const Route& route, uint32_t sealed);
   void finishUdp(const Pair& pair, const Route& route, uint8_t* udp, uint32_t length, bool checksum);
   static Headers headersOf(Session& session, uint16_t protocol, bool acfc, bool pfc);
@@ -69,7 +71,7 @@ class Outbound {
                     const Segments& segments, uint32_t mtu);
   uint32_t sendFragments(Pair& pair, const Route& route, Session& session, const Headers& headers,
                          const Segments& segments, uint32_t index, uint32_t mtu);
-  void refuse(Session& session, const IpPacket& packet, uint32_t mtu);
+  void refuse(SessionCounters& counters, const IpPacket& packet, uint32_t mtu);
   void lockPairs();
   void checkResults();
   void send();

@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <memory>
 
+#include "pipeline/tunnels.h"
+
 namespace gatehouse::pipeline {
+
+Pair::Pair(Peer& p, uint64_t n, bool udp, std::unique_ptr<esp::OutboundSa> out, std::unique_ptr<const Selector> meant)
+    : peer(p), ordinal(n), encapsulated(udp), outbound(std::move(out)), selector(std::move(meant)) {}
+
+Pair::~Pair() = default;
 
 bool SessionConfiguration::allowsSource(const IpPacket& packet) const {
   if (anySource) return true;

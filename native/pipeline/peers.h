@@ -21,6 +21,8 @@ namespace gatehouse::pipeline {
 
 struct Peer;
 struct Session;
+struct Selector;
+struct Tunnel;
 
 /// Where a pair's packets go, and how much fits there.
 struct Route {
@@ -31,14 +33,22 @@ struct Route {
 
 /// One inbound and one outbound SA. The inbound one belongs to the SA table and points here as its owner.
 struct Pair {
-  Pair(Peer& p, uint64_t n, bool udp, std::unique_ptr<esp::OutboundSa> out)
-      : peer(p), ordinal(n), encapsulated(udp), outbound(std::move(out)) {}
+  Pair(Peer& p, uint64_t n, bool udp, std::unique_ptr<esp::OutboundSa> out, std::unique_ptr<const Selector> meant);
+  ~Pair();
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
 
   Peer& peer;
   /// Pairs are numbered as they come; the highest is the newest.
   const uint64_t ordinal;
   const bool encapsulated;
   const std::unique_ptr<esp::OutboundSa> outbound;
+  /// Tunnel mode: what was agreed on. Null in transport mode, where L2TP alone is carried.
+  const std::unique_ptr<const Selector> selector;
+  /// Whose packets it carries; null in transport mode, and when the tunnel has been taken away.
+  std::atomic<Tunnel*> tunnel{nullptr};
+  /// Among a tunnel's pairs the greatest carries what is sent; 0: not yet put into use.
+  std::atomic<uint64_t> rank{0};
   uint32_t inboundSpi = 0;
   esp::InboundSa* inbound = nullptr;
   /// The addresses that the peer sees in our inner UDP checksums, ours first; without them those of the path.

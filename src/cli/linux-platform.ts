@@ -1,4 +1,5 @@
 // This machine, as the gateway and the client see it: the one place where the Linux implementations are put together.
+import { resolve4 } from 'node:dns/promises'
 import process from 'node:process'
 import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
@@ -64,6 +65,7 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
       }
     },
     network: new LinuxNetwork({ store }),
+    resolve: resolve4,
     localAddressFor,
     ...(wish ? { packetPolicy: new LinuxPacketPolicy() } : {}),
     forwardDns: (address) => openDnsForwarder({ address }),

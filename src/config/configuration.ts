@@ -119,6 +119,24 @@ export type SystemEntry = {
   readonly idleLogoutSeconds: number
 }
 
+/** Another gateway, whose networks are joined with ours. */
+export type SiteEntry = {
+  readonly name: string
+  /** Addresses and names; the next is tried where one doesn't answer. */
+  readonly peers: readonly string[]
+  readonly mode: 'tunnel'
+  /** At least one each; a tunnel from each of ours to each of theirs. */
+  readonly localNetworks: readonly Network[]
+  readonly remoteNetworks: readonly Network[]
+  readonly preSharedKey: Secret
+  /** Who brings it up: our first packet, we at once and always, or the peer alone. */
+  readonly start: 'on-traffic' | 'at-once' | 'by-peer'
+  readonly ike: readonly IkeProposal[]
+  readonly esp: readonly EspProposal[]
+  readonly requirePfs: boolean
+  readonly lifetimes: RemoteAccess['lifetimes']
+}
+
 export type Configuration = {
   readonly hostname: string
   /** `auto`: the kernel's where it can carry all that is allowed, found by trying. */
@@ -141,6 +159,7 @@ export type Configuration = {
   readonly workers: number | undefined
   readonly remoteAccess: RemoteAccess
   readonly users: readonly UserEntry[]
+  readonly sites: readonly SiteEntry[]
   /** IPsec policies in the terms of Windows; without the section only the built-in L2TP rule. */
   readonly policies: Policies
   /** Undefined: the machine's own settings are somebody else's business. */

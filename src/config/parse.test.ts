@@ -132,11 +132,6 @@ describe('faults name line, column, what was found and what would be right', () 
       '6:5 users[0]: alice has neither password nor ntHash; one of them is right',
     ],
     [
-      "sites, which are another version's",
-      `${least}sites: []\n`,
-      '7:1 sites: sites: gateway-to-gateway tunnels are not part of this version',
-    ],
-    [
       'text that is no YAML',
       'a: [1, 2',
       '1:9 : Flow sequence in block collection must be sufficiently indented and end with a ]; well-formed YAML is right',

@@ -112,7 +112,7 @@ function explain(issue: z.core.$ZodIssue, document: Document): Located[] {
   const error = (path: Path, message: string, key = false): Located => ({ severity: 'error', path, message, key })
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(issue.path)
-    return issue.keys.map((key) => error([...issue.path, key], unknownKey(key, known, issue.path), true))
+    return issue.keys.map((key) => error([...issue.path, key], unknownKey(key, known), true))
   }
   if (issue.code === 'invalid_union') {
     const closest =
@@ -140,8 +140,7 @@ function explain(issue: z.core.$ZodIssue, document: Document): Located[] {
   return [error(issue.path, `found ${shown}; ${issue.message}`)]
 }
 
-function unknownKey(key: string, known: readonly string[], path: Path): string {
-  if (path.length === 0 && key === 'sites') return 'sites: gateway-to-gateway tunnels are not part of this version'
+function unknownKey(key: string, known: readonly string[]): string {
   const hint = nearest(key, known)
   return `there is no key ${JSON.stringify(key)} here; ${hint ? `did you mean ${hint}?` : `known are ${known.join(', ')}`}`
 }

@@ -21,6 +21,7 @@ import {
   scalar,
   Wrong,
 } from './scalars.ts'
+import { siteSchema } from './sites-section.ts'
 
 /** A value or a list of them. */
 function listOf<S extends z.ZodType>(item: S) {
@@ -251,6 +252,7 @@ export const schema = z.strictObject({
   workers: integer(1, 256).optional(),
   remoteAccess,
   users: z.array(user).default([]),
+  sites: z.array(siteSchema(ike, esp)).default([]),
   policies: policiesSchema.optional(),
   system: system.optional(),
 })

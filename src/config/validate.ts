@@ -7,6 +7,7 @@ import { certificatesOf, checkKey } from './certificates-section.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
 import { policiesOf } from './policies-section.ts'
 import type { Parsed } from './schema.ts'
+import { checkSites, sitesOf } from './sites-section.ts'
 import { type BoardPorts, checkSystem, systemOf } from './system.ts'
 
 export type Problem = {
@@ -36,7 +37,8 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
   const sets = proposalsFor(security)
   const configuration: Configuration = {
     hostname: parsed.hostname,
-    dataplane: parsed.dataplane,
+    // Tunnel mode is the userland plane's.
+    dataplane: parsed.dataplane === 'auto' && parsed.sites.length > 0 ? 'userland' : parsed.dataplane,
     offload: parsed.offload,
     listen: parsed.listen,
     ports: parsed.ports,
@@ -91,6 +93,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
       idleSeconds: idleLimit,
     })),
     policies: policiesOf(parsed.policies, problems),
+    sites: sitesOf(parsed),
     system: systemOf(parsed, problems),
   }
   checkDataplane(parsed, problems)
@@ -98,6 +101,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
   checkUsers(configuration, problems)
   checkStrength(configuration, parsed, problems)
   checkEngines(parsed, problems)
+  checkSites(configuration, parsed, problems)
   checkSystem(configuration, problems, board)
   return { configuration: deepFreeze(configuration), problems }
 }

@@ -47,8 +47,10 @@ export type Status = {
   readonly pool: { readonly size: number; readonly used: number }
   readonly ikeSas: readonly IkeSaRow[]
   readonly sessions: readonly SessionRow[]
+  /** L2TP's. */
   readonly tunnels: readonly TunnelRow[]
   readonly policy?: PolicyStatus
+  readonly sites: readonly SiteRow[]
   /** Events since the start, by name; counters of the data plane, by name. */
   readonly events: Readonly<Record<string, number>>
   readonly counters: Readonly<Record<string, number>>
@@ -112,6 +114,30 @@ export type IkeSaRow = {
     readonly state: string
     readonly since: string
   }[]
+}
+
+/** Another gateway, up or not. */
+export type SiteRow = {
+  readonly site: string
+  readonly mode: 'tunnel'
+  readonly state: 'up' | 'connecting' | 'down'
+  /** The peer's outer address and port, while it is up. */
+  readonly peer: string | undefined
+  readonly natted: boolean
+  readonly ike: string | undefined
+  readonly esp: string | undefined
+  readonly weak: boolean
+  /** ISO 8601. */
+  readonly since: string | undefined
+  /** Why it is not up, in words. */
+  readonly why: string | undefined
+  /** One for each of our networks and each of theirs that is joined: `10.1.0.0/16 - 10.2.0.0/16`. */
+  readonly networks: readonly string[]
+  /** Octets and packets of inner IP; in: from the site. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly packetsIn: number
+  readonly packetsOut: number
 }
 
 export type TunnelRow = {

@@ -1,6 +1,6 @@
 // Turns the fast path's counters into what the machines want to hear: who was heard since the last look, and what moved.
 import type { PeerId } from '../ike/contract.ts'
-import type { Activity as Counted, SessionCounters } from '../platform/fast-path.ts'
+import type { Activity as Counted, SessionCounters, TunnelCounters } from '../platform/fast-path.ts'
 import type { Instant } from '../wire/machine.ts'
 
 export type Moved = {
@@ -13,6 +13,7 @@ export type Moved = {
   }[]
   /** For L2TP: peers from which something came. */
   readonly peers: readonly PeerId[]
+  readonly tunnels: readonly TunnelCounters[]
   /** For PPP. `inbound`: IP came from the client; `user`: IP moved either way; `wrongSource`: packets refused since the last look. */
   readonly sessions: readonly {
     readonly counters: SessionCounters
@@ -29,7 +30,7 @@ export class Activity {
   readonly #pairs = new Map<number, { readonly packetsIn: number; readonly octets: number }>()
   readonly #sessions = new Map<number, Before>()
 
-  since({ pairs, sessions }: Counted, now: Instant): Moved {
+  since({ pairs, sessions, tunnels = [] }: Counted, now: Instant): Moved {
     const peers = new Set<PeerId>()
     const moved = pairs.map(({ peer, inboundSpi, packetsIn, octetsIn, octetsOut }) => {
       const before = this.#pairs.get(inboundSpi) ?? { packetsIn: 0, octets: 0 }
@@ -39,7 +40,7 @@ export class Activity {
       if (heard) peers.add(peer)
       return { peer, inboundSpi, at: heard ? now : undefined, octets: octets - before.octets }
     })
-    return { pairs: moved, peers: [...peers], sessions: sessions.map((counters) => this.#session(counters)) }
+    return { pairs: moved, peers: [...peers], sessions: sessions.map((counters) => this.#session(counters)), tunnels }
   }
 
   forgetPair(inboundSpi: number): void {

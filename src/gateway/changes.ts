@@ -1,6 +1,7 @@
 // Changes to the fast path: numbered, their outcomes told to whoever waits, refusals reported.
-import type { SaPair } from '../ike/contract.ts'
-import type { Change, FastPath, FastPathEvent } from '../platform/fast-path.ts'
+import type { SaPair, Traffic } from '../ike/contract.ts'
+import type { Change, FastPath, FastPathEvent, TunnelSelector } from '../platform/fast-path.ts'
+import { showNetwork } from '../wire/network.ts'
 import type { EventLog } from './event-log.ts'
 
 export class Changes {
@@ -48,6 +49,7 @@ export function changesOf(pair: SaPair, newPeer: boolean): Change[] {
       path: pair.path,
       encapsulated: pair.encapsulated,
       mode: pair.mode,
+      ...(pair.tunnel ? { tunnel: { id: pair.tunnel.site, selector: selectorOf(pair.tunnel.traffic) } } : {}),
       inbound: { ...pair.inbound, cipher, hash, esn: pair.esn },
       outbound: { ...pair.outbound, cipher, hash, esn: pair.esn },
       use: pair.use,
@@ -55,6 +57,17 @@ export function changesOf(pair: SaPair, newPeer: boolean): Change[] {
       ...(pair.natOa ? { natOa: pair.natOa } : {}),
     },
   ]
+}
+
+/** Traffic as the fast path takes it. */
+export function selectorOf({ source, destination, protocol, sourcePort, destinationPort }: Traffic): TunnelSelector {
+  return {
+    local: showNetwork(source),
+    remote: showNetwork(destination),
+    protocol,
+    localPort: sourcePort,
+    remotePort: destinationPort,
+  }
 }
 
 /** Our copy of the keys, once the fast path has its own. */

@@ -212,6 +212,11 @@ export class Endpoint {
     this.driver.close()
   }
 
+  /** Changes of the owner's own: tunnels. */
+  apply(changes: readonly Change[], what: string): void {
+    this.#s.changes.apply(changes, what)
+  }
+
   originOf(peer: Peer | undefined, call?: Call): Origin {
     return originOf(peer, call)
   }
@@ -249,6 +254,8 @@ export class Endpoint {
         )
       case 'unknownSpi':
         return this.#s.events.emit({ event: 'spi.unknown', spi: event.spi }, { peer: showEndpoint(event.path.remote) })
+      case 'acquire':
+        return this.#s.owner.acquire?.(event)
       case 'moved':
       case 'pairUsed':
       case 'sequenceLow':
@@ -278,6 +285,7 @@ export class Endpoint {
     const moved = this.#s.activity.since(this.#s.fastPath.activity(), this.#s.platform.clock.now())
     if (moved.pairs.length > 0) this.#ike.send({ on: 'heard', pairs: moved.pairs })
     if (moved.peers.length > 0) this.#l2tp.send({ on: 'heard', peers: moved.peers })
+    for (const counters of moved.tunnels) this.#s.owner.tunnelCounted?.(counters)
     for (const { counters, inbound, user, wrongSource } of moved.sessions) {
       const call = this.#s.calls.get(counters.session)
       if (!call || call.ended) continue

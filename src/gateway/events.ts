@@ -54,6 +54,21 @@ export type OwnEvent =
   | { readonly event: 'session.wrong-source'; readonly session: number; readonly packets: number }
   /** L2TP data for a session that this peer doesn't have: it ended, or is somebody else's. */
   | { readonly event: 'data.stray'; readonly tunnel: number; readonly session: number }
+  /** Networks are joined: the first tunnel of a site is up, or a further one. */
+  | {
+      readonly event: 'site.up'
+      readonly site: string
+      readonly networks: string
+      readonly ike: string
+      readonly esp: string
+      readonly weak: boolean
+      readonly natted: boolean
+    }
+  | { readonly event: 'site.down'; readonly site: string; readonly why: string }
+  /** `next`: what is tried, in words. */
+  | { readonly event: 'site.failed'; readonly site: string; readonly why: string; readonly next: string }
+  /** What came out of a tunnel and wasn't what it was agreed for: dropped. */
+  | { readonly event: 'site.wrong-traffic'; readonly site: string; readonly packets: number }
   | { readonly event: 'policy.enforced'; readonly policy: string; readonly filters: number }
   /** Soft associations, and what was dropped for want of an SA. */
   | (SoftEvent & { readonly rule: string; readonly peer: string })

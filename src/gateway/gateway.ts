@@ -7,8 +7,8 @@ import { LocalUsers } from '../aaa/local-users.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
-import type { PeerGoneReason } from '../ike/contract.ts'
-import type { FastPath, SessionCounters } from '../platform/fast-path.ts'
+import type { PeerGoneReason, SaPair } from '../ike/contract.ts'
+import type { FastPath, FastPathEvent, SessionCounters, TunnelCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { sourceOf } from '../wire/address.ts'
 import type { Records } from '../wire/durable.ts'
@@ -34,6 +34,7 @@ import {
 } from './policies.ts'
 import { PolicySide } from './policy-side.ts'
 import { type SessionRecord, Sessions } from './sessions.ts'
+import { Sites } from './sites.ts'
 import { statusOf } from './status.ts'
 import { WallClock } from './wall-clock.ts'
 
@@ -100,6 +101,7 @@ class House implements Gateway, EndpointOwner {
   readonly #fastPath: FastPath
   readonly #endpoint: Endpoint
   readonly #sessions: Sessions
+  readonly #sites: Sites
   readonly #policy: PolicySide
   readonly #users: LocalUsers
   readonly #cores: Cores
@@ -122,6 +124,7 @@ class House implements Gateway, EndpointOwner {
     this.#cores = cores
     this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
+    this.#sites = new Sites(platform, events, fastPath, () => this.#endpoint)
     this.#policy = new PolicySide(platform, events, fastPath, () => this.#endpoint)
     this.#endpoint = new Endpoint({
       platform,
@@ -143,6 +146,7 @@ class House implements Gateway, EndpointOwner {
     await this.#resume()
     await this.#policy.change(this.#configuration)
     await this.#serve(this.#configuration)
+    await this.#sites.change(this.#configuration, ikePolicyOf(this.#configuration))
     await this.#openDns()
     const { ike, natt } = this.#fastPath.ports
     const addresses = this.#configuration.listen.length > 0 ? this.#configuration.listen.join(', ') : 'every address'
@@ -180,6 +184,7 @@ class House implements Gateway, EndpointOwner {
       fastPath: this.#fastPath,
       endpoint: this.#endpoint,
       sessions: this.#sessions,
+      sites: this.#sites,
       policy: this.#policy,
       events: this.events,
       since: this.#since,
@@ -218,7 +223,7 @@ class House implements Gateway, EndpointOwner {
     this.#configuration = kept
     this.#users.change(after.users)
     this.#platform.certificates?.configure(certificateSettingsOf(kept))
-    this.#endpoint.ike({ on: 'policy', policy })
+    await this.#sites.change(kept, policy)
     this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(kept) })
     const ended = this.#sessions.change(kept)
     await this.#openDns()
@@ -244,6 +249,7 @@ class House implements Gateway, EndpointOwner {
   }
 
   async #takeAway(): Promise<void> {
+    this.#sites.close()
     this.#endpoint.close()
     await this.#dns.close()
     await this.#platform.network.clear()
@@ -314,15 +320,33 @@ class House implements Gateway, EndpointOwner {
   }
 
   peerUp(peer: Peer, request: number | undefined): void {
-    this.#policy.peerUp(peer, request)
+    if (!this.#policy.peerUp(peer, request)) this.#sites.peerUp(peer, request)
   }
 
-  peerGone(_peer: Peer, _reason: PeerGoneReason): void {}
+  peerGone(peer: Peer, reason: PeerGoneReason): void {
+    this.#sites.peerGone(peer, reason)
+  }
 
   retrying(_request: number, _reason: string): void {}
 
-  failed(request: number, reason: string, silent: boolean): void {
-    this.#policy.failed(request, reason, silent)
+  failed(request: number, reason: string, silent?: boolean): void {
+    if (!this.#policy.failed(request, reason, silent)) this.#sites.failed(request, reason)
+  }
+
+  pairUp(peer: Peer, pair: SaPair): void {
+    this.#sites.pairUp(peer, pair)
+  }
+
+  pairDown(inboundSpi: number): void {
+    this.#sites.pairDown(inboundSpi)
+  }
+
+  acquire(wanted: Extract<FastPathEvent, { readonly on: 'acquire' }>): void {
+    this.#sites.acquire(wanted)
+  }
+
+  tunnelCounted(counters: TunnelCounters): void {
+    this.#sites.counted(counters)
   }
 
   keeps(call: Call): SessionRecord | undefined {

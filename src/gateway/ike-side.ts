@@ -92,6 +92,7 @@ export class IkeSide {
         return this.#s.changes.apply([{ ...effect, do: 'useOutbound' }], 'to use a new pair')
       case 'remove':
         this.#s.activity.forgetPair(effect.inboundSpi)
+        this.#s.owner.pairDown?.(effect.inboundSpi)
         return this.#s.changes.apply([{ ...effect, do: 'removePair' }], 'to remove a pair')
       case 'move': {
         const peer = this.#s.peers.get(effect.peer)
@@ -143,6 +144,10 @@ export class IkeSide {
         peer.weak = (sa?.weak ?? false) || isWeak(pair.proposal)
         peer.natted = sa?.natted ?? pair.encapsulated
         this.#s.keeper?.peerChanged(peer.id)
+        if (pair.tunnel) {
+          peer.site = pair.tunnel.site
+          this.#s.owner.pairUp?.(peer, pair)
+        }
       } else if (newPeer) {
         this.#s.peers.delete(peer.id)
       }
@@ -175,7 +180,9 @@ export class IkeSide {
   /** A client logs in within seconds; whoever has the pre-shared key can make peers that never do. The oldest of these gives way. */
   #makeRoom(newest: Peer): void {
     if (this.#s.peers.size <= mostWithoutSession) return
-    const idle = [...this.#s.peers.values()].filter((peer) => peer.up && peer !== newest && !hasSession(peer))
+    const idle = [...this.#s.peers.values()].filter(
+      (peer) => peer.up && peer !== newest && peer.site === undefined && !hasSession(peer),
+    )
     if (idle.length < mostWithoutSession) return
     this.#s.ike({ on: 'disconnect', peer: idle[0]!.id, reason: 'no session for longest among too many' })
   }

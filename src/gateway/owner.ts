@@ -1,8 +1,8 @@
 // What an endpoint consists of, and what it asks and tells whoever owns it: the gateway or the client.
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
-import type { ClientKind, PeerGoneReason, PeerId } from '../ike/contract.ts'
+import type { ClientKind, PeerGoneReason, PeerId, SaPair, SiteId } from '../ike/contract.ts'
 import type { CallId } from '../l2tp/contract.ts'
-import type { Change, SessionCounters } from '../platform/fast-path.ts'
+import type { Change, FastPathEvent, SessionCounters, TunnelCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppEffect, PppInput, PppPolicy } from '../ppp/contract.ts'
 import type { Path } from '../wire/address.ts'
 import type { Records } from '../wire/durable.ts'
@@ -20,6 +20,8 @@ export type Peer = {
   weak: boolean
   natted: boolean
   readonly calls: Map<CallId, Call>
+  /** It is a site's, in tunnel mode. */
+  site?: SiteId | undefined
   /** IKE has announced it. */
   up: boolean
 }
@@ -61,6 +63,12 @@ export interface EndpointOwner {
   retrying(request: number, reason: string): void
   /** `silent`: the peer answered nothing at all. */
   failed(request: number, reason: string, silent?: boolean): void
+  /** Tunnel mode: a pair is in the fast path, or out of it again. */
+  pairUp?(peer: Peer, pair: SaPair): void
+  pairDown?(inboundSpi: number): void
+  /** A packet of a tunnel waits for an SA. */
+  acquire?(wanted: Extract<FastPathEvent, { readonly on: 'acquire' }>): void
+  tunnelCounted?(counters: TunnelCounters): void
   /** What is to be written down of a call, as plain data; undefined where a restarted owner would have nothing to go on with. */
   keeps(call: Call): unknown
   /** A call that an earlier process had, with what was kept of it. False: it is not to go on. */

@@ -97,7 +97,7 @@ export function poolPlanOf({ remoteAccess, users }: Configuration): PoolPlan {
 const devicePrefix = 'ghp'
 
 export function networkPlanOf(
-  { remoteAccess, device, users }: Configuration,
+  { remoteAccess, device, users, sites }: Configuration,
   dataplane: FastPath['kind'] = 'userland',
 ): GatewayPlan {
   const outside = users.flatMap(({ address }) =>
@@ -117,8 +117,14 @@ export function networkPlanOf(
     localNetworks: [...remoteAccess.localNetworks, ...remoteAccess.routes].map(cidr),
     clientToClient: remoteAccess.clientToClient,
     gatewayServices: remoteAccess.gatewayServices,
+    ...(sites.length > 0 ? { sites: sites.map(networksOfSite) } : {}),
   }
 }
+
+const networksOfSite = ({ localNetworks, remoteNetworks }: Configuration['sites'][number]) => ({
+  local: localNetworks.map(cidr),
+  remote: remoteNetworks.map(cidr),
+})
 
 /** DNS servers that clients are told: those configured, else the gateway's own address, where questions are forwarded. */
 export function dnsOf({ remoteAccess }: Configuration): readonly string[] {

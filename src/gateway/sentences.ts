@@ -90,7 +90,7 @@ export function render(event: GatewayEvent, origin: Origin): Rendered {
 type Own = Extract<
   GatewayEvent,
   {
-    readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network' | 'clock' | 'policy'}.${string}`
+    readonly event: `${'gateway' | 'session' | 'pool' | 'data' | 'spi' | 'fastpath' | 'network' | 'clock' | 'site' | 'policy'}.${string}`
   }
 >
 
@@ -121,6 +121,18 @@ function renderOwn(event: Own, who: string): Rendered {
     case 'session.ended':
       return info(
         `${shown(event.user)} (${event.address}) is disconnected after ${duration(event.seconds)}: ${event.why}; ${octets(event.bytesIn)} received, ${octets(event.bytesOut)} sent`,
+      )
+    case 'site.up':
+      return info(
+        `site ${event.site} is joined through ${who}${event.natted ? ' behind NAT' : ''}: ${event.networks}, IKE ${event.ike}, ESP ${event.esp}${weakly(event.weak)}`,
+      )
+    case 'site.down':
+      return warn(`site ${event.site} is cut off: ${event.why}`)
+    case 'site.failed':
+      return warn(`site ${event.site} was not reached: ${event.why}; ${event.next}`)
+    case 'site.wrong-traffic':
+      return warn(
+        `${count(event.packets, 'packet')} from site ${event.site} were dropped: their addresses are none that its tunnel was agreed for`,
       )
     case 'policy.enforced':
       return info(`policy ${shown(event.policy)} is in force: ${count(event.filters, 'filter')}`)

@@ -14,19 +14,31 @@ import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { PolicySide } from './policy-side.ts'
 import type { Sessions } from './sessions.ts'
+import type { Sites } from './sites.ts'
 
 type Parts = {
   readonly configuration: Configuration
   readonly fastPath: FastPath
   readonly endpoint: Endpoint
   readonly sessions: Sessions
+  readonly sites: Sites
   readonly policy: PolicySide
   readonly events: EventLog
   readonly since: Date
   readonly clock: Clock
 }
 
-export function statusOf({ configuration, fastPath, endpoint, sessions, policy, events, since, clock }: Parts): Status {
+export function statusOf({
+  configuration,
+  fastPath,
+  endpoint,
+  sessions,
+  sites,
+  policy,
+  events,
+  since,
+  clock,
+}: Parts): Status {
   const shift = clock.date().getTime() - clock.now()
   const iso = (at: Instant) => new Date(at + shift).toISOString()
   return {
@@ -38,6 +50,7 @@ export function statusOf({ configuration, fastPath, endpoint, sessions, policy, 
     ikeSas: endpoint.ikeStatus().map((sa) => ikeRow(sa, iso)),
     sessions: sessions.all.filter(({ leaving }) => leaving === undefined).map((session) => session.row()),
     tunnels: endpoint.l2tpStatus().map((tunnel) => tunnelRow(tunnel, endpoint, iso)),
+    sites: sites.rows(),
     policy: policy.status(),
     events: events.counters(),
     counters: fastPath.counters(),

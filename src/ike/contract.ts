@@ -2,6 +2,7 @@
 import type { EspProposal, Group, IkeProposal } from '../algorithms/algorithms.ts'
 import type { Path } from '../wire/address.ts'
 import type { Instant } from '../wire/machine.ts'
+import type { Network } from '../wire/network.ts'
 import type { Secret } from '../wire/secret.ts'
 import type { IkeEvent } from './events.ts'
 
@@ -9,6 +10,30 @@ import type { IkeEvent } from './events.ts'
 export type IkeSaId = number
 /** One remote host behind SA pairs and their successors; what L2TP belongs to. Never used again. */
 export type PeerId = number
+
+/** A gateway whose networks are joined with ours. Numbered by whoever configures; also the fast path's number of its tunnel. */
+export type SiteId = number
+
+/** Which packets a tunnel carries, seen from here: `source` is ours. Protocol and ports 0: any. */
+export type Traffic = {
+  readonly source: Network
+  readonly destination: Network
+  readonly protocol: number
+  readonly sourcePort: number
+  readonly destinationPort: number
+}
+
+/** Tunnel mode with a peer at one of `addresses`; its own of what IkePolicy says for all. A pre-shared key for it is among the policy's. */
+export type SitePolicy = Pick<IkePolicy, 'ike' | 'esp' | 'pfsGroups' | 'requirePfs' | 'lifetimes'> & {
+  readonly site: SiteId
+  readonly name: string
+  readonly addresses: readonly string[]
+  /** What may be asked for, all of it or a part. */
+  readonly traffic: readonly Traffic[]
+}
+
+/** What a pair in tunnel mode is for. */
+export type TunnelUse = { readonly site: SiteId; readonly traffic: Traffic }
 
 /** What the administrator allows, in our order of preference. A value: a new one replaces it (`{ on: 'policy' }`), existing SAs stay. */
 export type IkePolicy = {
@@ -36,6 +61,8 @@ export type IkePolicy = {
     readonly espKilobytes: number | undefined
   }
   readonly replayWindow: number
+  /** Gateways in tunnel mode; the first that may be at an address counts. */
+  readonly sites?: readonly SitePolicy[]
   /** Where we are behind a 1:1 NAT ourselves: the address that peers dial. */
   readonly publicAddress: string | undefined
   /** Let every peer believe that it is behind a NAT, so that its ESP always comes in UDP; always so with `publicAddress`. */
@@ -131,7 +158,9 @@ export type SaPair = {
   readonly proposal: EspProposal
   readonly path: Path
   readonly encapsulated: boolean
-  readonly mode: 'transport'
+  readonly mode: 'transport' | 'tunnel'
+  /** In tunnel mode. */
+  readonly tunnel: TunnelUse | undefined
   readonly inbound: { readonly spi: number; readonly cipherKey: Uint8Array; readonly integrityKey: Uint8Array }
   readonly outbound: { readonly spi: number; readonly cipherKey: Uint8Array; readonly integrityKey: Uint8Array }
   readonly esn: boolean
@@ -172,6 +201,8 @@ export type IkeInput =
       readonly request: number
       readonly path: Path
       readonly ports: { readonly local: number; readonly remote: number }
+      /** Tunnel mode for this traffic instead of L2TP's. Where the site has an ISAKMP SA already, on that: then nothing answers but `install`. */
+      readonly tunnel?: TunnelUse
       /** The remote's port for UDP encapsulation where it is not 4500. */
       readonly nattPort?: number
     }
@@ -199,6 +230,8 @@ export type IkeEffect =
       readonly request: number | undefined
       readonly path: Path
       readonly client: ClientKind
+      /** It is this site's: its first pair is in tunnel mode. */
+      readonly site?: SiteId
     }
   /** The last pair went and no successor came within 5 s, or the peer is dead, or it was disconnected. Everything above it ends. */
   | { readonly do: 'peerGone'; readonly peer: PeerId; readonly reason: PeerGoneReason }

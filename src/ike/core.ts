@@ -6,7 +6,7 @@ import type { Durable, Records } from '../wire/durable.ts'
 import { WireError } from '../wire/errors.ts'
 import type { At, Instant, Machine } from '../wire/machine.ts'
 import { methodsFor } from './authentication.ts'
-import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, WorkResult } from './contract.ts'
+import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, TunnelUse, WorkResult } from './contract.ts'
 import { heard, moved, pairUsed, sequenceLow } from './data-path.ts'
 import * as aggressive from './exchanges/aggressive-mode-responder.ts'
 import * as informational from './exchanges/informational.ts'
@@ -19,7 +19,7 @@ import { inFragments, longestMessage, receiveFragment } from './fragmentation.ts
 import type { Received } from './message.ts'
 import { changedRecords, restore, standingPeers } from './records.ts'
 import { answeredBefore } from './retransmit.ts'
-import { cookiesKey, dropSa, findSa, firstKey, protection } from './sa.ts'
+import { cookiesKey, dropSa, findSa, firstKey, protection, standingSa } from './sa.ts'
 import { type IkeSa, type IkeState, type JobOwner, newState } from './state.ts'
 import { showStatus } from './status.ts'
 import { receiveStranger } from './strangers.ts'
@@ -112,12 +112,25 @@ function tick(turn: Turn): void {
 }
 
 function connect(turn: Turn, input: IkeInput & { on: 'connect' }): void {
-  const { request: number, path, ports, nattPort = 4500 } = input
+  const { request: number, path, ports, nattPort = 4500, tunnel } = input
+  if (tunnel && beginOnStanding(turn, path, tunnel)) return
   if (methodsFor(turn.state.policy, path.remote.address).length === 0) {
     const reason = `neither a pre-shared key nor a certificate is configured for ${path.remote.address}`
     return emit(turn, { do: 'failed', request: number, reason })
   }
-  initiator.sendMM1(turn, { path, request: { number, path, ports, nattPort, attempt: 1 } })
+  initiator.sendMM1(turn, { path, request: { number, path, ports, nattPort, attempt: 1, tunnel } })
+}
+
+/** Another tunnel with a site that has an ISAKMP SA. */
+function beginOnStanding(turn: Turn, path: Path, tunnel: TunnelUse): boolean {
+  for (const peer of turn.state.peers.values()) {
+    const its = [...peer.pairs.values()].some(({ selectors }) => selectors.tunnel?.site === tunnel.site)
+    const sa = its && peer.path.remote.address === path.remote.address ? standingSa(turn, peer) : undefined
+    if (!sa) continue
+    quickInitiator.beginTunnel(turn, sa, tunnel)
+    return true
+  }
+  return false
 }
 
 function shutdown(turn: Turn): void {

@@ -51,11 +51,16 @@ export type EspOffer = {
   /** The method whose UDP encapsulation is asked for, or undefined for plain ESP. */
   readonly udp: NatMethod | undefined
   readonly lifetime: Lifetime
+  readonly mode?: 'transport' | 'tunnel'
 }
 
 /** One proposal with one SPI and a transform for each. */
-export function offerEsp({ proposals, group, spi, udp, lifetime }: EspOffer): SaPayload {
-  const mode = udp === undefined ? encapsulationMode.transport : natMethods[udp].udpTransport
+export function offerEsp({ proposals, group, spi, udp, lifetime, mode: wanted = 'transport' }: EspOffer): SaPayload {
+  const inUdp = udp && natMethods[udp]
+  const mode =
+    wanted === 'tunnel'
+      ? (inUdp?.udpTunnel ?? encapsulationMode.tunnel)
+      : (inUdp?.udpTransport ?? encapsulationMode.transport)
   const transforms = proposals.map(({ cipher, hash }, i): Transform => {
     const { espTransform, keyLengthAttribute } = ciphers[cipher]
     const attributes = [

@@ -9,6 +9,7 @@ import type { PeerGoneReason, PeerId } from './contract.ts'
 import { armProbe, firstSequence } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
 import { challenge, exchangedHere, provenHere, vouch } from './return-path.ts'
+import { sameTraffic } from './sites.ts'
 import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
 import { arm, emit, report, type Turn } from './turn.ts'
 
@@ -123,15 +124,23 @@ export function addPair(turn: Turn, peer: Peer, pair: Pair): void {
   if (peer.announced) return
   peer.announced = true
   armProbe(turn, peer)
-  emit(turn, { do: 'peerUp', peer: peer.id, request: peer.request, path: peer.path, client: peer.client })
+  const { tunnel } = pair.selectors
+  emit(turn, {
+    do: 'peerUp',
+    peer: peer.id,
+    request: peer.request,
+    path: peer.path,
+    client: peer.client,
+    ...(tunnel ? { site: tunnel.site } : {}),
+  })
 }
 
 /** The other side surely has the pair: it carries our packets from now on, and what it replaces drains. */
 export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 'packet'): void {
   // On a first packet the fast path has switched by itself.
-  if (by === 'packet') peer.using = pair.inboundSpi
+  if (by === 'packet' && !pair.selectors.tunnel) peer.using = pair.inboundSpi
   if (pair.state === 'draining') {
-    const current = [...peer.pairs.values()].findLast(({ state }) => state === 'current')
+    const current = [...peer.pairs.values()].findLast((other) => other.state === 'current' && akin(other, pair))
     if (current) usePair(turn, peer, current)
   }
   if (pair.state !== 'new') return
@@ -161,14 +170,25 @@ function replaces(pair: Pair, other: Pair): boolean {
 }
 
 function sameSelectors(a: Pair, b: Pair): boolean {
-  return samePorts(a.selectors, b.selectors)
+  return same(a.selectors, b.selectors)
+}
+
+/** One may carry what the other carried: all of L2TP's, and a tunnel's of the same traffic. */
+function akin(a: Pair, b: Pair): boolean {
+  return a.selectors.tunnel || b.selectors.tunnel ? sameSelectors(a, b) : true
+}
+
+/** Nothing of the peer's carries this yet. */
+export function firstOfItsKind(peer: Peer, selectors: Selectors): boolean {
+  return ![...peer.pairs.values()].some((other) =>
+    selectors.tunnel || other.selectors.tunnel ? same(other.selectors, selectors) : true,
+  )
 }
 
 /** The pair that a quick mode for these selectors, begun now, would take the place of. */
 export function predecessor(peer: Peer | undefined, selectors: Selectors): number | undefined {
-  const { local, remote } = selectors.ports
   return [...(peer?.pairs.values() ?? [])].findLast(
-    ({ state, selectors: { ports } }) => state === 'current' && ports.local === local && ports.remote === remote,
+    (pair) => pair.state === 'current' && same(pair.selectors, selectors),
   )?.inboundSpi
 }
 
@@ -178,7 +198,7 @@ export function succeeding(turn: Turn, peer: Peer, pair: Pair): boolean {
   for (const id of peer.sas)
     for (const quick of turn.state.sas.get(id)?.quick.values() ?? []) {
       const selectors = selectorsOfQuick(quick)
-      if (selectors && samePorts(selectors, pair.selectors)) return true
+      if (selectors && same(selectors, pair.selectors)) return true
     }
   return false
 }
@@ -190,8 +210,9 @@ function selectorsOfQuick(quick: QuickMode): Selectors | undefined {
   return quick.work.to === 'send QM1' ? quick.work.wish.selectors : quick.work.offer.selectors
 }
 
-function samePorts({ ports: a }: Selectors, { ports: b }: Selectors): boolean {
-  return a.local === b.local && a.remote === b.remote
+function same(a: Selectors, b: Selectors): boolean {
+  if (a.tunnel && b.tunnel) return a.tunnel.site === b.tunnel.site && sameTraffic(a.tunnel.traffic, b.tunnel.traffic)
+  return !a.tunnel && !b.tunnel && a.ports.local === b.ports.local && a.ports.remote === b.ports.remote
 }
 
 /** Both sides rekeyed at once: both pairs are good, and both sides choose the same one to keep by the lesser nonce, as IKEv2 does (RFC 7296 §2.8.1). */
@@ -201,6 +222,7 @@ function collided(pair: Pair, other: Pair): boolean {
 }
 
 function usePair(turn: Turn, peer: Peer, pair: Pair): void {
+  if (pair.selectors.tunnel) return emit(turn, { do: 'use', peer: peer.id, inboundSpi: pair.inboundSpi })
   if (peer.using === pair.inboundSpi) return
   peer.using = pair.inboundSpi
   emit(turn, { do: 'use', peer: peer.id, inboundSpi: pair.inboundSpi })
@@ -258,7 +280,7 @@ export function deletedByPeer(turn: Turn, peer: Peer, pair: Pair): void {
     removePair(turn, peer, pair, 'the peer deleted it')
     return
   }
-  if (peer.using === pair.inboundSpi) usePair(turn, peer, successor)
+  if (peer.using === pair.inboundSpi || pair.selectors.tunnel) usePair(turn, peer, successor)
   drainPair(turn, pair)
   linger(turn, pair)
 }
@@ -276,11 +298,13 @@ export function removePair(turn: Turn, peer: Peer, pair: Pair, reason: string): 
     reason,
   })
   if (peer.using === pair.inboundSpi) peer.using = undefined
-  const left = [...peer.pairs.values()]
+  const all = [...peer.pairs.values()]
+  if (all.length === 0) arm(turn, `lost ${peer.id}`, turn.now + successorMs)
+  // Of a tunnel's pairs the fast path chooses.
+  const left = all.filter(({ selectors }) => !selectors.tunnel)
   const next =
     left.findLast(({ state }) => state === 'current') ?? left.findLast(({ deleteSaid }) => !deleteSaid) ?? left.at(-1)
   if (next && peer.using === undefined) usePair(turn, peer, next)
-  if (!next) arm(turn, `lost ${peer.id}`, turn.now + successorMs)
 }
 
 /** Everything of the peer goes, silently; goodbyes are said before (informational.ts). Its ISAKMP SAs stay and may make a new peer. */

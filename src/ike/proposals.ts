@@ -93,6 +93,8 @@ export type EspChoiceContext = {
   readonly keyExchangeOctets: number | undefined
   /** The peer has the quirk `key length swapped`. */
   readonly keyLengthSwapped?: boolean
+  /** Transport unless the peer is a site and asks for a tunnel. */
+  readonly mode?: 'transport' | 'tunnel'
 }
 
 /** Plain data: the machine keeps it until the inbound SA stands, then answers with `espAnswer`. */
@@ -100,7 +102,7 @@ export type EspChosen = {
   readonly is: 'chosen'
   /** With the PFS group that was agreed on. */
   readonly proposal: EspProposal
-  readonly mode: 'transport'
+  readonly mode: 'transport' | 'tunnel'
   readonly udp: boolean
   readonly esn: boolean
   readonly lifetime: Lifetime
@@ -135,7 +137,7 @@ export function selectEsp(policy: EspChoicePolicy, offer: SaPayload, context: Es
     return {
       is: 'chosen',
       proposal: { cipher: wanted.cipher, hash: wanted.hash, group: meaning.group as Group | undefined },
-      mode: 'transport',
+      mode: meaning.encapsulation!.mode,
       udp: meaning.encapsulation!.udp,
       esn: meaning.esn,
       lifetime: meaning.lifetime,
@@ -156,6 +158,15 @@ export function selectEsp(policy: EspChoicePolicy, offer: SaPayload, context: Es
   )
 }
 
+/** Whether any transform of the offer is for tunnel mode. */
+export function offersTunnel(offer: SaPayload): boolean {
+  return offer.proposals.some(
+    ({ protocol, transforms }) =>
+      protocol === protocolId.ESP &&
+      transforms.some((transform) => readEspTransform(transform).encapsulation?.mode === 'tunnel'),
+  )
+}
+
 /** The SA payload that answers a choice: the chosen transform alone, octet for octet, with our SPI. */
 export function espAnswer({ offered }: EspChosen, ourSpi: number): SaPayload {
   return saPayload(answerWith(offered, offered.proposal, spiOctets(ourSpi), offered.transform))
@@ -173,7 +184,7 @@ function espFault(
   const { algorithms, group, encapsulation } = offered
   if (algorithms?.cipher !== wanted.cipher || !hashFits(algorithms.hash, wanted.hash)) return 'algorithms'
   if (group === undefined ? policy.requirePfs : !pfsAllowed(policy, wanted, group)) return 'group'
-  if (encapsulation?.mode !== 'transport') return 'mode'
+  if (encapsulation?.mode !== (context.mode ?? 'transport')) return 'mode'
   if (encapsulation.udp ? context.udp === 'never' : context.udp === 'must') return 'mode'
   // A group and a KE come together (RFC 2409 §5.5); the KE's length tells which group it is for.
   const needed = group === undefined ? undefined : groups[group as Group].publicOctets

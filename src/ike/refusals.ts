@@ -76,10 +76,15 @@ export function explainEsp(
   return proposalRefusal(`no ESP proposal in common: the peer offers ${theirs}; ${advice(nearest, 'esp', ours)}`)
 }
 
-function modeRefusal({ shown, encapsulation, encapsulationShown }: EspTransform, { udp }: EspChoiceContext): Refused {
+function modeRefusal(
+  { shown, encapsulation, encapsulationShown }: EspTransform,
+  { udp, mode = 'transport' }: EspChoiceContext,
+): Refused {
   const because =
-    encapsulation?.mode !== 'transport'
-      ? 'L2TP runs in transport mode: set the client to L2TP/IPsec'
+    encapsulation?.mode !== mode
+      ? mode === 'tunnel'
+        ? 'the site is configured for tunnel mode: set the peer to it'
+        : 'L2TP runs in transport mode: set the client to L2TP/IPsec; for a gateway in tunnel mode, add a site with its address'
       : udp === 'must'
         ? 'a NAT stands between, which only UDP encapsulation passes: switch NAT traversal on at the client'
         : 'NAT traversal was not agreed on in phase 1: switch it on at the client'

@@ -5,7 +5,16 @@ import { Deadlines } from '../wire/deadlines.ts'
 import type { Instant } from '../wire/machine.ts'
 import { TouchedMap } from '../wire/touched.ts'
 import type { Encoded } from './authentication.ts'
-import type { ClientKind, Credential, IkePolicy, IkeSaId, PeerGoneReason, PeerId, SaPair } from './contract.ts'
+import type {
+  ClientKind,
+  Credential,
+  IkePolicy,
+  IkeSaId,
+  PeerGoneReason,
+  PeerId,
+  SaPair,
+  TunnelUse,
+} from './contract.ts'
 import type { Software } from './fingerprint.ts'
 import type { Fragments } from './fragmentation.ts'
 import { type HalfOpen, noHalfOpen } from './half-open.ts'
@@ -128,6 +137,8 @@ export type Request = {
   readonly ports: { readonly local: number; readonly remote: number }
   readonly nattPort: number
   readonly attempt: number
+  /** Tunnel mode for this instead of L2TP. */
+  readonly tunnel?: TunnelUse | undefined
 }
 
 export type IkeSa = {
@@ -203,6 +214,8 @@ export type Selectors = {
   readonly ours: Uint8Array | undefined
   readonly peers: Uint8Array | undefined
   readonly ports: { readonly local: number; readonly remote: number }
+  /** Tunnel mode: what the IDs mean. */
+  readonly tunnel?: TunnelUse | undefined
 }
 
 /** What a quick mode has agreed: all of the pair but its keys. */

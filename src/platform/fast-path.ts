@@ -1,12 +1,24 @@
 // CONTRACT. The fast path as the gateway sees it: three implementations (userland, kernel, fake), equal in tests.
 // Packets stay on the other side; what comes up are exceptions: IKE, L2TP control, PPP control, DHCPINFORM. Everything is numbers and octets.
 import type { Cipher, Hash } from '../algorithms/algorithms.ts'
-import type { Path } from '../wire/address.ts'
+import type { Endpoint, Path } from '../wire/address.ts'
 
 /** One remote host as the gateway tells hosts apart: by the SA pairs (successors included) that its packets come through. */
 export type PeerId = number
 /** One PPP session inside a peer. Unique in the whole gateway. */
 export type SessionId = number
+
+/** What a site protects, with or without an SA for it (tunnel mode). The caller's number. */
+export type TunnelId = number
+
+/** Seen from here; networks as CIDR text, protocol and ports 0: any. */
+export type TunnelSelector = {
+  readonly local: string
+  readonly remote: string
+  readonly protocol: number
+  readonly localPort: number
+  readonly remotePort: number
+}
 
 /** One direction of an ESP SA (RFC 4303). Keys are copied by the fast path; the caller wipes its own. */
 export type EspSa = {
@@ -34,7 +46,9 @@ export type Change =
       readonly peer: PeerId
       readonly path: Path
       readonly encapsulated: boolean
-      readonly mode: 'transport'
+      readonly mode: 'transport' | 'tunnel'
+      /** Tunnel mode: whose packets it carries, and which of them. */
+      readonly tunnel?: { readonly id: TunnelId; readonly selector: TunnelSelector }
       readonly inbound: EspSa
       readonly outbound: EspSa
       readonly use: boolean
@@ -77,6 +91,17 @@ export type Change =
       readonly interfaceId?: Uint8Array
     }
   | { readonly do: 'removeSession'; readonly session: SessionId }
+  /**
+   * From now on packets that one of the selectors means go through pairs of this tunnel and no other way. Without a pair they are dropped, or with `hold`
+   * kept (bounded) and asked for by `acquire`. A tunnel that is there gets another meaning. The kernel plane refuses it.
+   */
+  | {
+      readonly do: 'setTunnel'
+      readonly tunnel: TunnelId
+      readonly hold: boolean
+      readonly selectors: readonly TunnelSelector[]
+    }
+  | { readonly do: 'removeTunnel'; readonly tunnel: TunnelId }
 
 export type FastPathEvent =
   /** The list given with this job number is in force, or none of it is. */
@@ -109,6 +134,14 @@ export type FastPathEvent =
   | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number }
   /** The outbound sequence number passed three quarters of its space, so a successor is needed. */
   | { readonly on: 'sequenceLow'; readonly peer: PeerId; readonly inboundSpi: number }
+  /** A packet of a tunnel for which no pair is in use: it is held. Rate-limited. */
+  | {
+      readonly on: 'acquire'
+      readonly tunnel: TunnelId
+      readonly protocol: number
+      readonly source: Endpoint
+      readonly destination: Endpoint
+    }
   /** An ESP packet with an SPI that nobody has. Rate-limited per source. */
   | { readonly on: 'unknownSpi'; readonly path: Path; readonly spi: number }
 
@@ -137,8 +170,15 @@ export type SessionCounters = {
   readonly tooBig: number
 }
 
-/** What moved since the last call: pairs and sessions whose counters changed. */
-export type Activity = { readonly pairs: readonly PairCounters[]; readonly sessions: readonly SessionCounters[] }
+/** Inner octets and packets of a tunnel; `wrongSource`: packets that came out of an SA and weren't what it was agreed for. */
+export type TunnelCounters = Omit<SessionCounters, 'session'> & { readonly tunnel: TunnelId }
+
+/** What moved since the last call: pairs, sessions and tunnels whose counters changed. */
+export type Activity = {
+  readonly pairs: readonly PairCounters[]
+  readonly sessions: readonly SessionCounters[]
+  readonly tunnels?: readonly TunnelCounters[]
+}
 
 export type FastPathOptions = {
   /** Addresses to listen on; empty: all. */

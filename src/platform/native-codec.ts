@@ -2,7 +2,16 @@
 // counters up (events.cc and control.cc write them). Big-endian; the two sides are built together, so there is no version.
 import { addressOctets, addressText, type Path } from '../wire/address.ts'
 import { Reader } from '../wire/codec.ts'
-import type { Activity, Change, EspSa, FastPathEvent, PairCounters, SessionCounters } from './fast-path.ts'
+import type {
+  Activity,
+  Change,
+  EspSa,
+  FastPathEvent,
+  PairCounters,
+  SessionCounters,
+  TunnelCounters,
+  TunnelSelector,
+} from './fast-path.ts'
 
 /** A mistake of the caller: a change that can't even be written down. `code` is one of those that `applied` carries. */
 export class ChangeError extends Error {
@@ -24,6 +33,8 @@ const changeCode = {
   addSession: 7,
   configureSession: 8,
   removeSession: 9,
+  setTunnel: 10,
+  removeTunnel: 11,
 } as const satisfies Record<Change['do'], number>
 
 /** Octets of a list of changes. They contain keys, and there is no other copy: the caller wipes them. Throws ChangeError. */
@@ -99,6 +110,15 @@ function putChange(to: SecretWriter, change: Change): void {
       return
     case 'removeSession':
       putId(to, change.session)
+      return
+    case 'setTunnel':
+      putId(to, change.tunnel)
+      putFlag(to, change.hold)
+      to.u16(change.selectors.length)
+      for (const selector of change.selectors) putSelector(to, selector)
+      return
+    case 'removeTunnel':
+      putId(to, change.tunnel)
   }
 }
 
@@ -113,8 +133,22 @@ function putPair(to: SecretWriter, pair: Change & { do: 'addPair' }): void {
     putAddress(to, pair.natOa.ours)
     putAddress(to, pair.natOa.peers)
   }
+  putFlag(to, pair.tunnel !== undefined)
+  if (pair.tunnel) {
+    putId(to, pair.tunnel.id)
+    putSelector(to, pair.tunnel.selector)
+  }
   putSa(to, pair.inbound)
   putSa(to, pair.outbound)
+}
+
+function putSelector(to: SecretWriter, selector: TunnelSelector): void {
+  for (const text of [selector.local, selector.remote]) {
+    const [address, prefix] = splitNetwork(text)
+    putAddress(to, address)
+    to.u8(prefix)
+  }
+  to.u8(selector.protocol).u16(selector.localPort).u16(selector.remotePort)
 }
 
 function putSa(to: SecretWriter, sa: EspSa): void {
@@ -264,6 +298,11 @@ function takeEvent(from: Reader): FastPathEvent {
       if (code !== '') return { on: 'applied', job, failure: { code, message } }
       return message === '' ? { on: 'applied', job } : { on: 'applied', job, note: message }
     }
+    case 11: {
+      const tunnel = from.u32('tunnel')
+      const protocol = from.u8('protocol')
+      return { on: 'acquire', tunnel, protocol, source: takeEndpoint(from), destination: takeEndpoint(from) }
+    }
     default:
       return from.fail('kind', `event ${kind} is unknown`)
   }
@@ -273,6 +312,7 @@ function takeEvent(from: Reader): FastPathEvent {
 export function decodeActivity(octets: Uint8Array): Activity {
   const pairs: PairCounters[] = []
   const sessions: SessionCounters[] = []
+  const tunnels: TunnelCounters[] = []
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
   let at = 0
   const counts = (how: number) => Array.from({ length: how }, (_, i) => view.getFloat64(at + 8 * i))
@@ -287,18 +327,20 @@ export function decodeActivity(octets: Uint8Array): Activity {
         forged: view.getFloat64(at + 40),
       })
     } else {
-      const session = view.getUint32(at + 1)
+      const isSession = octets[at] === 2
+      const id = view.getUint32(at + 1)
       at += 5
-      sessions.push({
-        session,
+      const counted = {
         ...traffic(counts(4)),
         wrongSource: view.getFloat64(at + 32),
         tooBig: view.getFloat64(at + 40),
-      })
+      }
+      if (isSession) sessions.push({ session: id, ...counted })
+      else tunnels.push({ tunnel: id, ...counted })
     }
     at += 48
   }
-  return { pairs, sessions }
+  return tunnels.length > 0 ? { pairs, sessions, tunnels } : { pairs, sessions }
 }
 
 function traffic([octetsIn, packetsIn, octetsOut, packetsOut]: readonly number[]) {

@@ -21,6 +21,8 @@ export type GatewayPlan = {
   readonly clientToClient: boolean
   /** Clients may reach services on the gateway beyond ping and DNS. */
   readonly gatewayServices: boolean
+  /** Networks joined by tunnel mode: theirs are routed into the device, and each pair of networks may speak, started by either side. */
+  readonly sites?: readonly { readonly local: readonly string[]; readonly remote: readonly string[] }[]
 }
 
 /** The client's side of a link: one device, one address, and what is routed into it. */

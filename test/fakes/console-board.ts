@@ -179,7 +179,7 @@ export class ConsoleBoard implements BoardEnd {
     const { hostname, remoteAccess } = outcome.configuration
     const size = remoteAccess.pool.reduce((sum, { first, last }) => sum + last - first + 1, 0)
     const since = new Date(1_700_000_000_000).toISOString()
-    const nothing = { ikeSas: [], sessions: [], tunnels: [], events: {}, counters: {} }
+    const nothing = { ikeSas: [], sessions: [], tunnels: [], sites: [], events: {}, counters: {} }
     return { ...nothing, hostname, dataplane: 'fake', description: 'none', since, pool: { size, used: 0 } } as Status
   }
 }

@@ -27,6 +27,7 @@ export const idleStatus: Status = {
   ikeSas: [],
   sessions: [],
   tunnels: [],
+  sites: [],
   events: { 'ike.sa.established': 2 },
   counters: { espIn: 7 },
 }

@@ -12,6 +12,9 @@ import type {
   PeerId,
   SessionCounters,
   SessionId,
+  TunnelCounters,
+  TunnelId,
+  TunnelSelector,
 } from '../../src/platform/fast-path.ts'
 import { splitNetwork } from '../../src/platform/native-codec.ts'
 import { addressOctets, addressText, type Path, samePath } from '../../src/wire/address.ts'
@@ -33,6 +36,7 @@ type Inner =
       readonly protocol: number
       readonly payload: Uint8Array
     }
+  | { readonly is: 'ip'; readonly packet: Uint8Array }
 
 type Pair = {
   readonly add: Change & { do: 'addPair' }
@@ -40,6 +44,8 @@ type Pair = {
   readonly seals: { readonly inbound: Uint8Array; readonly outbound: Uint8Array }
   path: Path
   usable: boolean
+  /** Among a tunnel's pairs the greatest carries what is sent; 0: not in use. */
+  rank: number
   used: boolean
   movedTo: Path | undefined
   sequence: number
@@ -53,6 +59,13 @@ type Session = {
   readonly add: Change & { do: 'addSession' }
   configuration: (Change & { do: 'configureSession' }) | undefined
   readonly counters: { -readonly [K in keyof SessionCounters]: SessionCounters[K] }
+  told: string
+}
+
+type Tunnel = {
+  set: Change & { do: 'setTunnel' }
+  readonly held: Uint8Array[]
+  readonly counters: { -readonly [K in keyof TunnelCounters]: TunnelCounters[K] }
   told: string
 }
 
@@ -78,7 +91,7 @@ export class FakeFastPath implements FastPath {
   /** IP packets that came out of sessions. */
   readonly tun: Uint8Array[] = []
   /** Called with each of them too. */
-  onTun: ((packet: Uint8Array, session: SessionId) => void) | undefined
+  onTun: ((packet: Uint8Array, session: SessionId | undefined) => void) | undefined
   /** Sequence numbers of an SA: fewer, where a test wants to use them up. */
   sequenceSpace = 2 ** 32
   readonly #network: Network
@@ -87,8 +100,10 @@ export class FakeFastPath implements FastPath {
   readonly #spis = new Map<number, Peer>()
   readonly #sessions = new Map<SessionId, Peer>()
   readonly #routes = new Map<string, SessionId>()
+  readonly #tunnels = new Map<TunnelId, Tunnel>()
   readonly #counters: Record<string, number> = {}
   #ordinal = 0
+  #rank = 0
   #events: FastPathEvent[] = []
   #receive: ((batch: readonly FastPathEvent[]) => void) | undefined
   #closed = false
@@ -186,6 +201,7 @@ export class FakeFastPath implements FastPath {
       failure = { code: String(error.code), message: error.message }
     }
     this.#tell(failure ? { on: 'applied', job, failure } : { on: 'applied', job })
+    this.#release()
   }
 
   #make(change: Change, undo: (() => void)[]): void {
@@ -235,6 +251,26 @@ export class FakeFastPath implements FastPath {
       case 'removeSession':
         this.#session(change.session)
         this.#removeSession(change.session, undo)
+        return
+      case 'setTunnel': {
+        const before = this.#tunnels.get(change.tunnel)
+        const counters = { tunnel: change.tunnel, ...noTraffic(), wrongSource: 0, tooBig: 0 }
+        const tunnel = before ?? { set: change, held: [], counters, told: JSON.stringify(counters) }
+        const { set } = tunnel
+        tunnel.set = change
+        this.#tunnels.set(change.tunnel, tunnel)
+        undo.push(() => {
+          tunnel.set = set
+          if (!before) this.#tunnels.delete(change.tunnel)
+        })
+        return
+      }
+      case 'removeTunnel': {
+        const tunnel = this.#tunnels.get(change.tunnel)
+        if (!tunnel) throw new Refused('no-such-tunnel', `there is no tunnel ${change.tunnel}`)
+        this.#tunnels.delete(change.tunnel)
+        undo.push(() => this.#tunnels.set(change.tunnel, tunnel))
+      }
     }
   }
 
@@ -243,6 +279,8 @@ export class FakeFastPath implements FastPath {
     const { inbound, outbound, replayWindow } = change
     if (inbound.spi < 256 || outbound.spi < 256) throw new Refused('bad-spi', 'SPIs below 256 are reserved')
     if (replayWindow < 32 || replayWindow > 4096) throw new Refused('bad-window', `a replay window of ${replayWindow}`)
+    if (change.tunnel && !this.#tunnels.has(change.tunnel.id))
+      throw new Refused('no-such-tunnel', `there is no tunnel ${change.tunnel.id}`)
     if (this.#spis.has(inbound.spi)) throw new Refused('spi-in-use', `inbound SPI ${inbound.spi} is in use`)
     const pair: Pair = {
       add: change,
@@ -250,6 +288,7 @@ export class FakeFastPath implements FastPath {
       seals: { inbound: sealOf(inbound), outbound: sealOf(outbound) },
       path: change.path,
       usable: false,
+      rank: 0,
       used: false,
       movedTo: undefined,
       sequence: 0,
@@ -275,8 +314,9 @@ export class FakeFastPath implements FastPath {
       peer.active = active
       pair.usable = usable
     })
-    peer.active = pair
     pair.usable = true
+    if (pair.add.tunnel) pair.rank = ++this.#rank
+    else peer.active = pair
   }
 
   #removePair(peer: Peer, spi: number, undo: (() => void)[]): void {
@@ -290,7 +330,7 @@ export class FakeFastPath implements FastPath {
       peer.active = active
     })
     if (active !== pair) return
-    const usable = [...peer.pairs.values()].filter((other) => other.usable)
+    const usable = [...peer.pairs.values()].filter((other) => other.usable && !other.add.tunnel)
     peer.active = usable.sort((a, b) => b.ordinal - a.ordinal)[0]
   }
 
@@ -417,6 +457,7 @@ export class FakeFastPath implements FastPath {
     const ip = parseIp(packet)
     const id = ip && this.#sessionFor(ip.destination)
     const session = id === undefined ? undefined : this.#sessions.get(id)?.sessions.get(id)
+    if (ip && !session && this.#toTunnel(ip, packet)) return
     if (!ip || !session || id === undefined) return this.#count('dropNoRoute')
     if (packet.length > session.configuration!.mtu) {
       session.counters.tooBig++
@@ -427,8 +468,51 @@ export class FakeFastPath implements FastPath {
     this.sendPpp(id, ip.version === 4 ? 0x21 : 0x57, packet)
   }
 
-  #seal(peer: Peer, inner: Inner, octets: number): void {
-    const pair = peer.active!
+  /** False: no tunnel is for this packet. */
+  #toTunnel(ip: Ip, packet: Uint8Array): boolean {
+    const tunnel = [...this.#tunnels.values()].find(({ set }) => set.selectors.some((one) => meets(one, ip, 'out')))
+    if (!tunnel) return false
+    const id = tunnel.set.tunnel
+    const carriers = [...this.#peers.values()].flatMap((peer) =>
+      [...peer.pairs.values()]
+        .filter(({ add, rank }) => rank > 0 && add.tunnel?.id === id && meets(add.tunnel.selector, ip, 'out'))
+        .map((pair) => ({ peer, pair })),
+    )
+    const carrier = carriers.sort((a, b) => b.pair.rank - a.pair.rank)[0]
+    if (!carrier) {
+      this.#hold(tunnel, ip, packet)
+      return true
+    }
+    tunnel.counters.packetsOut++
+    tunnel.counters.octetsOut += packet.length
+    this.#seal(carrier.peer, { is: 'ip', packet: packet.slice() }, packet.length, carrier.pair)
+    return true
+  }
+
+  #hold(tunnel: Tunnel, ip: Ip, packet: Uint8Array): void {
+    if (!tunnel.set.hold) return this.#count('dropNoPair')
+    if (tunnel.held.length === 64) return this.#count('dropHeld')
+    tunnel.held.push(packet.slice())
+    this.#count('held')
+    this.#tell({
+      on: 'acquire',
+      tunnel: tunnel.set.tunnel,
+      protocol: ip.protocol,
+      source: { address: ip.source, port: 0 },
+      destination: { address: ip.destination, port: 0 },
+    })
+  }
+
+  #release(): void {
+    for (const { held, set } of this.#tunnels.values()) {
+      const ready = [...this.#peers.values()].some((peer) =>
+        [...peer.pairs.values()].some(({ add, rank }) => rank > 0 && add.tunnel?.id === set.tunnel),
+      )
+      if (ready) for (const packet of held.splice(0)) this.fromTun(packet)
+    }
+  }
+
+  #seal(peer: Peer, inner: Inner, octets: number, pair = peer.active!): void {
     if (pair.sequence + 1 >= this.sequenceSpace) return this.#count('dropExhausted')
     const sequence = ++pair.sequence
     if (sequence === Math.floor((this.sequenceSpace / 4) * 3)) {
@@ -497,7 +581,8 @@ export class FakeFastPath implements FastPath {
   #used(peer: Peer, pair: Pair): void {
     pair.used = true
     pair.usable = true
-    if (!peer.active || peer.active.ordinal < pair.ordinal) peer.active = pair
+    if (pair.add.tunnel) pair.rank ||= ++this.#rank
+    else if (!peer.active || peer.active.ordinal < pair.ordinal) peer.active = pair
     this.#tell({ on: 'pairUsed', peer: peer.id, inboundSpi: pair.add.inbound.spi })
   }
 
@@ -524,6 +609,7 @@ export class FakeFastPath implements FastPath {
       const { destinationPort: localPort, sourcePort: remotePort, octets } = inner
       return this.#tell({ on: 'control', peer: peer.id, localPort, remotePort, octets })
     }
+    if (pair.add.tunnel || inner.is === 'ip') return this.#tunnelled(pair, inner)
     pair.counters.octetsIn += 18 + inner.payload.length
     for (const session of peer.sessions.values()) {
       const { local } = session.add
@@ -532,6 +618,22 @@ export class FakeFastPath implements FastPath {
     }
     this.#count('dropStray')
     this.#tell({ on: 'strayData', peer: peer.id, tunnel: inner.tunnel, session: inner.session })
+  }
+
+  #tunnelled(pair: Pair, inner: Inner): void {
+    const ip = inner.is === 'ip' ? parseIp(inner.packet) : undefined
+    const { tunnel: meant } = pair.add
+    const tunnel = this.#tunnels.get(meant?.id ?? -1)
+    if (inner.is !== 'ip' || !ip || !meant || !tunnel) return this.#count('dropInner')
+    pair.counters.octetsIn += inner.packet.length
+    if (!meets(meant.selector, ip, 'in')) {
+      tunnel.counters.wrongSource++
+      return this.#count('dropSelector')
+    }
+    tunnel.counters.packetsIn++
+    tunnel.counters.octetsIn += inner.packet.length
+    this.tun.push(inner.packet)
+    this.onTun?.(inner.packet, undefined)
   }
 
   #ppp(session: Session, protocol: number, payload: Uint8Array): void {
@@ -574,7 +676,8 @@ export class FakeFastPath implements FastPath {
       for (const pair of peer.pairs.values()) if (changed(pair)) pairs.push({ ...pair.counters })
       for (const session of peer.sessions.values()) if (changed(session)) sessions.push({ ...session.counters })
     }
-    return { pairs, sessions }
+    const tunnels = [...this.#tunnels.values()].filter(changed).map(({ counters }) => ({ ...counters }))
+    return tunnels.length > 0 ? { pairs, sessions, tunnels } : { pairs, sessions }
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -645,12 +748,15 @@ function tagOf(seal: Uint8Array, body: Uint8Array): Uint8Array {
 function encodeInner(inner: Inner): Uint8Array {
   const to = new Writer()
   if (inner.is === 'control') return to.u8(1).u16(inner.sourcePort).u16(inner.destinationPort).put(inner.octets).done()
+  if (inner.is === 'ip') return to.u8(3).put(inner.packet).done()
   return to.u8(2).u16(inner.tunnel).u16(inner.session).u16(inner.protocol).put(inner.payload).done()
 }
 
 /** The tag has vouched for it. */
 function decodeInner(from: Reader): Inner {
-  if (from.u8('kind') === 1) {
+  const kind = from.u8('kind')
+  if (kind === 3) return { is: 'ip', packet: from.rest().slice() }
+  if (kind === 1) {
     const ports = { sourcePort: from.u16('port'), destinationPort: from.u16('port') }
     return { is: 'control', ...ports, octets: from.rest().slice() }
   }
@@ -708,8 +814,15 @@ function allowsSource(configuration: Change & { do: 'configureSession' }, source
   )
 }
 
+/** Ports are not looked at: no test asks for them. */
+function meets({ local, remote, protocol }: TunnelSelector, ip: Ip, way: 'out' | 'in'): boolean {
+  const [ours, theirs] = way === 'out' ? [ip.source, ip.destination] : [ip.destination, ip.source]
+  return contains(local, ours) && contains(remote, theirs) && (protocol === 0 || protocol === ip.protocol)
+}
+
 type Ip = {
   readonly version: 4 | 6
+  readonly protocol: number
   readonly source: string
   readonly destination: string
   readonly udpPort: number | undefined
@@ -722,6 +835,7 @@ function parseIp(packet: Uint8Array): Ip | undefined {
     const udp = packet[9] === 17 && packet.length >= header + 4
     return {
       version,
+      protocol: packet[9]!,
       source: addressText(packet.subarray(12, 16)),
       destination: addressText(packet.subarray(16, 20)),
       udpPort: udp ? (packet[header + 2]! << 8) | packet[header + 3]! : undefined,
@@ -730,6 +844,7 @@ function parseIp(packet: Uint8Array): Ip | undefined {
   if (version === 6 && packet.length >= 40) {
     return {
       version,
+      protocol: packet[6]!,
       source: addressText(packet.subarray(8, 24)),
       destination: addressText(packet.subarray(24, 40)),
       udpPort: undefined,

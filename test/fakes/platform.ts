@@ -116,6 +116,16 @@ export class Machine implements Platform {
     return this.fastPath
   }
 
+  /** Names that this machine can look up. */
+  readonly names = new Map<string, readonly string[]>()
+  readonly resolve: Platform['resolve'] & {} = async (name) => {
+    const found = this.names.get(name)
+    if (!found) throw new Error(`${name} is not known`)
+    return found
+  }
+
+  readonly localAddressFor: Platform['localAddressFor'] & {} = async () => this.host.address
+
   readonly work: Platform['work'] = async (work) => toyWork(work, this.random)
 
   /** Sentences of the log from `least` up. */

@@ -184,7 +184,17 @@ class List {
         .u8(0);
   }
   List& addPair(uint32_t peer, uint32_t spi, size_t keyLength = 20, uint32_t window = 64) {
-    return u8(3).u32(peer).path().u8(1).u8(1).u16(window).u8(0).sa(spi).sa(spi + 1, keyLength);
+    return u8(3).u32(peer).path().u8(1).u8(1).u16(window).u8(0).u8(0).sa(spi).sa(spi + 1, keyLength);
+  }
+  List& selector(uint32_t local, uint32_t remote, uint32_t prefix, uint32_t protocol = 0, uint32_t remotePort = 0) {
+    return u8(4).u32(local).u8(prefix).u8(4).u32(remote).u8(prefix).u8(protocol).u16(0).u16(remotePort);
+  }
+  /// Between 10.1.0.0/16 and 10.2.0.0/16.
+  List& setTunnel(uint32_t tunnel) { return u8(10).u32(tunnel).u8(1).u16(1).selector(0x0A010000, 0x0A020000, 16); }
+  List& removeTunnel(uint32_t tunnel) { return u8(11).u32(tunnel); }
+  List& addTunnelPair(uint32_t peer, uint32_t spi, uint32_t tunnel, uint32_t prefix = 16) {
+    u8(3).u32(peer).path().u8(1).u8(1).u16(64).u8(0).u8(1).u32(tunnel);
+    return selector(0x0A010000, 0x0A020000, prefix).sa(spi).sa(spi + 1);
   }
   List& removePair(uint32_t peer, uint32_t spi) { return u8(5).u32(peer).u32(spi); }
   List& addSession(uint32_t session, uint32_t peer, uint32_t tunnel = 1) {
@@ -293,6 +303,93 @@ TEST("changes: when the pair in use goes, the newest usable one takes over") {
   CHECK_EQUAL(tables.control.peer(1)->active.load()->inboundSpi, 1010U);
   CHECK_EQUAL(tables.apply(List().removePair(1, 1000)), std::string());
   CHECK_EQUAL(tables.control.peer(1)->active.load()->inboundSpi, 1010U);
+}
+
+/// UDP from port 1000 to 53.
+Octets udpPacket(uint32_t source, uint32_t destination) {
+  Octets octets = fromHex("4500001c000000004011000000000000000000000000000003e8003500080000");
+  octets.resize(28);
+  store32(&octets[12], source);
+  store32(&octets[16], destination);
+  store16(&octets[20], 1000);
+  store16(&octets[22], 53);
+  return octets;
+}
+
+TEST("tunnels: a selector means addresses, protocol and ports, each way round; what has no ports meets none") {
+  const auto meets = [](const Selector& selector, const Octets& octets, Way way) {
+    IpPacket packet;
+    CHECK(parseIp(octets.data(), octets.size(), packet));
+    return selector.meets(packet, way);
+  };
+  const Network local{v4(0x0A010000), 16};
+  const Network remote{v4(0x0A020000), 16};
+  const Octets out = udpPacket(0x0A010005, 0x0A020007);
+  const Octets in = udpPacket(0x0A020007, 0x0A010005);
+  CHECK(meets({local, remote}, out, Way::out) && meets({local, remote}, in, Way::in));
+  CHECK(!meets({local, remote}, out, Way::in) && !meets({local, remote}, in, Way::out));
+  CHECK(!meets({local, remote}, udpPacket(0x0A010005, 0x0A030007), Way::out));
+  CHECK(!meets({local, remote}, udpPacket(0x0A030005, 0x0A010007), Way::in));
+  CHECK(meets({local, remote, 17, 1000, 53}, out, Way::out) && !meets({local, remote, 17, 53, 1000}, out, Way::out));
+  CHECK(meets({local, remote, 17, 53, 1000}, in, Way::in) && !meets({local, remote, 6}, out, Way::out));
+  Octets later = out;
+  later[7] = 1;
+  CHECK(meets({local, remote, 17}, later, Way::out) && !meets({local, remote, 17, 0, 53}, later, Way::out));
+}
+
+TEST(
+    "tunnels: the pair that was put into use last and means the packet carries it; what goes leaves it to the others") {
+  Tables tables;
+  CHECK_EQUAL(tables.apply(List().setTunnel(5).addPeer(1).addPeer(2).addTunnelPair(1, 1000, 5)), std::string());
+  const Octets octets = udpPacket(0x0A010005, 0x0A020007);
+  IpPacket packet;
+  CHECK(parseIp(octets.data(), octets.size(), packet));
+  Tunnel* tunnel = tables.context.tunnels.get()->find(packet);
+  CHECK(tunnel != nullptr && tunnel->id == 5);
+  const auto carrier = [&] {
+    const Pair* pair = tunnel->carrier(packet);
+    return pair == nullptr ? 0U : pair->inboundSpi;
+  };
+  CHECK_EQUAL(carrier(), 1000U);
+  CHECK(tables.control.peer(1)->active.load() == nullptr);
+  // A narrower one for other addresses, and one of another peer.
+  CHECK_EQUAL(tables.apply(List().addTunnelPair(1, 1010, 5, 32)), std::string());
+  CHECK_EQUAL(carrier(), 1000U);
+  CHECK_EQUAL(tables.apply(List().addTunnelPair(2, 1020, 5)), std::string());
+  CHECK_EQUAL(carrier(), 1020U);
+  CHECK_EQUAL(tables.apply(List().u8(4).u32(1).u32(1000)), std::string());
+  CHECK_EQUAL(carrier(), 1000U);
+  CHECK_EQUAL(tables.apply(List().removePair(1, 1000)), std::string());
+  CHECK_EQUAL(carrier(), 1020U);
+  CHECK_EQUAL(tables.apply(List().removePeer(2)), std::string());
+  CHECK_EQUAL(carrier(), 0U);
+  CHECK_EQUAL(tables.apply(List().addTunnelPair(1, 2000, 6)), std::string("no-such-tunnel"));
+  CHECK_EQUAL(tables.apply(List().removeTunnel(6)), std::string("no-such-tunnel"));
+  CHECK_EQUAL(tables.apply(List().u8(10).u32(7).u8(0).u16(0)), std::string("no-selector"));
+  CHECK_EQUAL(tables.apply(List().removeTunnel(5)), std::string());
+  CHECK(tables.context.tunnels.get()->find(packet) == nullptr);
+  CHECK(static_cast<Pair*>(tables.context.inbound.find(1010)->owner())->tunnel.load() == nullptr);
+}
+
+TEST("tunnels: what waits for an SA is bounded, and given once, in order, when there is one") {
+  Tables tables;
+  CHECK_EQUAL(tables.apply(List().setTunnel(5).addPeer(1)), std::string());
+  const Octets octets = udpPacket(0x0A010005, 0x0A020007);
+  IpPacket packet;
+  CHECK(parseIp(octets.data(), octets.size(), packet));
+  Held& held = tables.context.tunnels.get()->find(packet)->held;
+  for (uint8_t i = 0; i < 64; i++) CHECK(held.put({i}));
+  CHECK(!held.put({64}));
+  Octets given;
+  const auto take = [&](Octets& one) { given.push_back(one[0]); };
+  tables.control.release(take);
+  CHECK(given.empty());
+  CHECK_EQUAL(tables.apply(List().addTunnelPair(1, 1000, 5)), std::string());
+  tables.control.release(take);
+  CHECK_EQUAL(given.size(), size_t{64});
+  CHECK(std::is_sorted(given.begin(), given.end()) && held.empty());
+  CHECK(held.put(Octets(1400)));
+  CHECK(!held.put(Octets(100000)));
 }
 
 TEST("changes: a broken list of any length is refused") {

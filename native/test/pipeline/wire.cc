@@ -62,6 +62,7 @@ class Wire {
         .u16(64)
         .u8(natOa);
     if (natOa) list.u8(4).u32(0xC6336401).u8(4).u32(0xC0A80002);
+    list.u8(0);
     for (const uint32_t one : {spi, spi + 1})
       list.u32(one).shortText("null").shortText("sha1").u8(0).u8(0).u8(20).put(integrityKey);
     list.u8(7)

@@ -18,6 +18,7 @@ import { offerIke, readIkeAnswer } from '../offers.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { patienceMs, remember, sendUntilAnswered } from '../retransmit.ts'
 import { advance, completeCookies, createSa, dropSa, localPorts, newCookie } from '../sa.ts'
+import { policyAt } from '../sites.ts'
 import type { IkeSa, Peer, Phase1, Phase1Work, Request, SignatureWork } from '../state.ts'
 import { arm, emit, policyOf, refuse, reportInvalid, startWork, type Turn } from '../turn.ts'
 import type { Chain } from '../wire/chain.ts'
@@ -52,7 +53,7 @@ type Occasion = {
 
 /** (1) Our first message. */
 export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion): void {
-  const { ike, lifetimes } = policyOf(turn)
+  const { ike, lifetimes } = policyAt(policyOf(turn), path.remote.address)
   const before = replaces?.phase1
   const agreed = before && 'agreed' in before ? before.agreed : undefined
   const proposals = agreed ? [agreed.proposal] : ike.slice(0, mostOffers)

@@ -22,6 +22,7 @@ import { selectIke } from '../proposals.ts'
 import { hasQuirk } from '../quirks.ts'
 import { remember } from '../retransmit.ts'
 import { advance, createSa, dropSa, newCookie } from '../sa.ts'
+import { policyAt } from '../sites.ts'
 import type { Exchanged, IkeSa, Phase1, Phase1Work } from '../state.ts'
 import { policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../turn.ts'
 import type { Chain } from '../wire/chain.ts'
@@ -50,7 +51,7 @@ export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain):
       notifyType['NO-PROPOSAL-CHOSEN'],
     )
   }
-  const chosen = selectIke(policyOf(turn), required(payloads, 'SA'), methods)
+  const chosen = selectIke(policyAt(policyOf(turn), path.remote.address), required(payloads, 'SA'), methods)
   if (chosen.is === 'refused') {
     refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
     return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, chosen.notify)

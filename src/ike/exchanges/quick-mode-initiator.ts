@@ -5,7 +5,7 @@ import { showEspProposal } from '../../algorithms/proposals.ts'
 import { publicValueFault } from '../../crypto/dh.ts'
 import { showEndpoint } from '../../wire/address.ts'
 import { Reader } from '../../wire/codec.ts'
-import type { WorkResult } from '../contract.ts'
+import type { TunnelUse, WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
 import { addressId } from '../identity.ts'
@@ -15,9 +15,10 @@ import type { Received } from '../message.ts'
 import { all, only, required } from '../message-rules.ts'
 import { natMethods } from '../nat.ts'
 import { offerEsp, readEspAnswer } from '../offers.ts'
-import { addPair, confirmPair, findPair } from '../peers.ts'
+import { addPair, confirmPair, findPair, firstOfItsKind } from '../peers.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, newMessageId, protection } from '../sa.ts'
+import { idsOf, policyAt, sameTraffic, showTraffic, trafficOf } from '../sites.ts'
 import type { IkeSa, Offer, Pair, QuickMode, QuickModeWork, Request, Selectors, Wish } from '../state.ts'
 import { arm, policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../turn.ts'
 import { parseResponderLifetime } from '../wire/notifications.ts'
@@ -33,9 +34,12 @@ const udp = 17
 const mostOffers = 24
 /** A successor carries our packets after so long without another QM2, if no packet on it came first. */
 const settleMs = 2_000
+/** The same for the first pair of a tunnel, whose packets wait for it: strongSwan has its inbound SA only when it has worked on QM3. */
+const firstSettleMs = 300
 
 /** The first pair of a connection that was asked for. */
-export function beginForRequest(turn: Turn, sa: IkeSa, { ports }: Request): void {
+export function beginForRequest(turn: Turn, sa: IkeSa, { ports, tunnel }: Request): void {
+  if (tunnel) return beginTunnel(turn, sa, tunnel)
   const { esp, lifetimes, requirePfs, pfsGroups } = policyOf(turn)
   const group = esp[0]?.group ?? (requirePfs ? pfsGroups[0] : undefined)
   const own = ownAddress(turn, sa)
@@ -50,6 +54,29 @@ export function beginForRequest(turn: Turn, sa: IkeSa, { ports }: Request): void
       ours: addressId(own, udp, ports.local).body,
       peers: addressId(sa.path.remote.address, udp, ports.remote).body,
       ports,
+    },
+    natOa: undefined,
+    replaces: undefined,
+  })
+}
+
+/** A pair in tunnel mode, for traffic of a site. */
+export function beginTunnel(turn: Turn, sa: IkeSa, tunnel: TunnelUse): void {
+  const { esp, lifetimes, requirePfs, pfsGroups } = policyAt(policyOf(turn), sa.path.remote.address)
+  const group = esp[0]?.group ?? (requirePfs ? pfsGroups[0] : undefined)
+  const ids = idsOf(tunnel.traffic)
+  begin(turn, sa, {
+    inboundSpi: promiseSpi(turn),
+    proposals: esp.filter((one) => one.group === undefined || one.group === group).slice(0, mostOffers),
+    group,
+    encapsulated: sa.natMethod !== undefined && (sa.peerBehindNat || sa.weBehindNat),
+    lifeSeconds: lifetimes.espSeconds,
+    lifeKilobytes: lifetimes.espKilobytes,
+    selectors: {
+      ours: ids.ours.body,
+      peers: ids.peers.body,
+      ports: { local: tunnel.traffic.sourcePort, remote: tunnel.traffic.destinationPort },
+      tunnel,
     },
     natOa: undefined,
     replaces: undefined,
@@ -101,6 +128,7 @@ function sendQM1(turn: Turn, sa: IkeSa, messageId: number, wish: Wish, pair: Key
     spi: wish.inboundSpi,
     udp: wish.encapsulated ? (sa.natMethod ?? 'RFC 3947') : undefined,
     lifetime: { seconds: wish.lifeSeconds, kilobytes: wish.lifeKilobytes },
+    mode: wish.selectors.tunnel ? 'tunnel' : 'transport',
   })
   const niB = turn.random.octets(nonceOctets)
   const payloads = [
@@ -123,8 +151,9 @@ function idPayloads({ ours, peers }: Selectors): readonly IdPayload[] {
 }
 
 // RFC 3947 §5.2: initiator's and responder's original address; the drafts know the sender's only.
-function natOaPayloads(turn: Turn, sa: IkeSa, { encapsulated, natOa }: Wish): readonly Payload[] {
-  if (!encapsulated || !sa.natMethod) return []
+function natOaPayloads(turn: Turn, sa: IkeSa, { encapsulated, natOa, selectors }: Wish): readonly Payload[] {
+  // In tunnel mode no inner checksum depends on outer addresses (RFC 3947 §5.2).
+  if (!encapsulated || !sa.natMethod || selectors.tunnel) return []
   const type = natMethods[sa.natMethod].natOa
   const ours = natOa?.ours ?? ownAddress(turn, sa)
   const peers = natOa?.peers ?? sa.path.remote.address
@@ -144,7 +173,10 @@ export function receiveQM2(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
   alive(turn, sa)
   const { payloads } = opened.chain
   const answer = readEspAnswer(offered, required(payloads, 'SA'))
-  const wrong = answer.is === 'refused' ? answer.why : (nonceFault(payloads) ?? keyExchangeFault(wish, payloads))
+  const wrong =
+    answer.is === 'refused'
+      ? answer.why
+      : (nonceFault(payloads) ?? keyExchangeFault(wish, payloads) ?? idFault(wish, payloads))
   if (answer.is === 'refused' || wrong)
     return failQuick(turn, sa, messageId, wish.inboundSpi, 'proposal', wrong ?? 'the answer fits no offer of ours')
   remember(turn, sa, received.octets, undefined)
@@ -170,6 +202,16 @@ export function receiveQM2(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
   const peerPublic = ke.publicValue.slice()
   const job = startWork(turn, { sa: sa.id, messageId }, { do: 'agree', group: wish.group, privateValue, peerPublic })
   advanceQuick(turn, sa, messageId, { is: 'computing', job, work })
+}
+
+// The responder repeats what we asked for (RFC 2409 §5.5); one that has something else in mind would drop our packets.
+function idFault({ selectors: { tunnel } }: Wish, payloads: readonly Payload[]): string | undefined {
+  const [ours, peers] = all(payloads, 'ID')
+  if (!tunnel || !ours || !peers) return undefined
+  const answered = trafficOf(ours, peers)
+  if (typeof answered === 'string') return `the peer's answer names ${answered}`
+  if (sameTraffic(answered, tunnel.traffic)) return undefined
+  return `the peer answers with a tunnel between ${showTraffic(answered)}, and we asked for ${showTraffic(tunnel.traffic)}: set the same networks on both sides`
 }
 
 function keyExchangeFault({ group }: Wish, payloads: readonly Payload[]): string | undefined {
@@ -231,13 +273,14 @@ export function installedInitiator(
   const { pair, message, received } = quick
   remember(turn, sa, received, message)
   send(turn, sa.path, message)
-  const first = peer.pairs.size === 0
+  const first = firstOfItsKind(peer, pair.selectors)
   // Installed so that it is used at once.
-  if (first) peer.using = pair.inboundSpi
+  const atOnce = first && !pair.selectors.tunnel
+  if (atOnce) peer.using = pair.inboundSpi
   addPair(turn, peer, pair)
-  if (first) return confirmPair(turn, peer, pair, 'message')
+  if (atOnce) return confirmPair(turn, peer, pair, 'message')
   sa.quick.set(messageId, { is: 'settling', inboundSpi: pair.inboundSpi })
-  arm(turn, quickTimer(sa, messageId), turn.now + settleMs)
+  arm(turn, quickTimer(sa, messageId), turn.now + (first ? firstSettleMs : settleMs))
 }
 
 /** A QM2 came again, so QM3 was lost: the pair settles later. */

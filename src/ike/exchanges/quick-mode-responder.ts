@@ -3,19 +3,21 @@
 // peer has the pair, which carries our packets from then on.
 
 import { addressText } from '../../wire/address.ts'
-import type { WorkResult } from '../contract.ts'
+import type { TunnelUse, WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
+import { addressId } from '../identity.ts'
 import { exchangeIv, hash1, hash2, hash3 } from '../keys.ts'
 import { defaultSeconds, lesser } from '../lifetimes.ts'
 import type { Opened, Received } from '../message.ts'
 import { all, only, required } from '../message-rules.ts'
 import { natMethods } from '../nat.ts'
 import { addPair, confirmPair, findPair, predecessor, removePair } from '../peers.ts'
-import { type EspChosen, espAnswer, selectEsp, spiOctets } from '../proposals.ts'
+import { type EspChosen, espAnswer, offersTunnel, selectEsp, spiOctets } from '../proposals.ts'
 import { hasQuirk } from '../quirks.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, localPorts, markSeen, protection } from '../sa.ts'
+import { policyAt, siteOf, trafficFault, trafficOf } from '../sites.ts'
 import type { IkeSa, Nonces, Offer, QuickMode, QuickModeReply, QuickModeWork } from '../state.ts'
 import { policyOf, refuse, reportInvalid, startWork, type Turn } from '../turn.ts'
 import { espNotify, responderLifetimeData } from '../wire/notifications.ts'
@@ -50,17 +52,31 @@ export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
   remember(turn, sa, received.octets, undefined)
   const wrong = nonceFault(payloads) ?? idCountFault(payloads) ?? tooMany(turn, sa)
   if (wrong) return reportInvalid(turn, received.path, wrong)
-  const fault = protocolFault(all(payloads, 'ID'))
-  if (fault)
-    return refuseQuick(turn, sa, payloads, 'selectors', `the peer wants to protect ${fault}`, 'INVALID-ID-INFORMATION')
+  const tunnel = tunnelOf(turn, sa, payloads)
+  const fault = tunnel === undefined ? protocolFault(all(payloads, 'ID')) : undefined
+  const unfit = typeof tunnel === 'string' ? tunnel : fault && `the peer wants to protect ${fault}`
+  if (unfit !== undefined || typeof tunnel === 'string')
+    return refuseQuick(turn, sa, payloads, 'selectors', unfit!, 'INVALID-ID-INFORMATION')
   const context = {
     udp: encapsulation(turn, sa),
     keyExchangeOctets: only(payloads, 'KE')?.publicValue.length,
     keyLengthSwapped: hasQuirk('key length swapped', sa),
+    mode: tunnel ? ('tunnel' as const) : ('transport' as const),
   }
-  const chosen = selectEsp(policyOf(turn), required(payloads, 'SA'), context)
+  const chosen = selectEsp(policyAt(policyOf(turn), sa.path.remote.address), required(payloads, 'SA'), context)
   if (chosen.is === 'refused') return refuseQuick(turn, sa, payloads, chosen.cause, chosen.why, 'NO-PROPOSAL-CHOSEN')
-  answer(turn, sa, received, opened, chosen)
+  answer(turn, sa, received, opened, chosen, tunnel)
+}
+
+/** A site that asks for a tunnel: what it is to carry, or what is wrong with that. Undefined: it is L2TP's. */
+function tunnelOf(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): TunnelUse | string | undefined {
+  const site = siteOf(turn, sa)
+  if (!site || !offersTunnel(required(payloads, 'SA'))) return undefined
+  const [peers, ours] = all(payloads, 'ID')
+  // Without IDs the two ends of the ISAKMP SA are meant (RFC 2409 §5.5).
+  const asked = trafficOf(ours ?? addressId(ownAddress(turn, sa)), peers ?? addressId(sa.path.remote.address))
+  if (typeof asked === 'string') return `the peer names ${asked} in quick mode`
+  return trafficFault(site, asked) ?? { site: site.site, traffic: asked }
 }
 
 function idCountFault(payloads: readonly Payload[]): string | undefined {
@@ -97,14 +113,21 @@ function refuseQuick(
   inform(turn, sa, [espNotify(notifyType[notify], spi)])
 }
 
-function answer(turn: Turn, sa: IkeSa, received: Received, opened: Opened, chosen: EspChosen): void {
+function answer(
+  turn: Turn,
+  sa: IkeSa,
+  received: Received,
+  opened: Opened,
+  chosen: EspChosen,
+  tunnel: TunnelUse | undefined,
+): void {
   const { payloads } = opened.chain
   const { messageId } = received.header
   const inboundSpi = promiseSpi(turn)
-  const { lifetimes } = policyOf(turn)
+  const { lifetimes } = policyAt(policyOf(turn), sa.path.remote.address)
   const asked = chosen.lifetime
   const [peers, ours] = all(payloads, 'ID')
-  const selectors = selectorsOf(ours, peers)
+  const selectors = selectorsOf(ours, peers, tunnel)
   const lifeSeconds = Math.min(asked.seconds ?? defaultSeconds, lifetimes.espSeconds)
   const lifeKilobytes = lesser(asked.kilobytes, lifetimes.espKilobytes)
   const offer: Offer = {
@@ -116,7 +139,7 @@ function answer(turn: Turn, sa: IkeSa, received: Received, opened: Opened, chose
     outboundSpi: chosen.peerSpi,
     esn: chosen.esn,
     selectors,
-    natOa: natOaOf(turn, sa, chosen, payloads),
+    natOa: tunnel ? undefined : natOaOf(turn, sa, chosen, payloads),
     predecessor: predecessor(turn.state.peers.get(sa.peer ?? -1), selectors),
   }
   const shorter = lifeSeconds < (asked.seconds ?? defaultSeconds) || lifeKilobytes !== asked.kilobytes

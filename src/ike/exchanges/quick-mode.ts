@@ -6,7 +6,7 @@ import type { SaPair } from '../contract.ts'
 import { espKeys, type IkeKeys, type QuickModeSecrets } from '../keys.ts'
 import { hashed, type Opened, type Outgoing, open, type Received, sealedMessage } from '../message.ts'
 import { breach, type MessageName, required } from '../message-rules.ts'
-import { endPeer, movePeer, peerOf } from '../peers.ts'
+import { endPeer, firstOfItsKind, movePeer, peerOf } from '../peers.ts'
 import { protection } from '../sa.ts'
 import type { IkeSa, Nonces, Offer, Pair, QuickMode, Selectors } from '../state.ts'
 import { arm, emit, newJob, policyOf, refuse, type Turn } from '../turn.ts'
@@ -76,8 +76,13 @@ export function sealQuick(
 }
 
 /** IDci and IDcr as ours and the peer's. Ports count for UDP or any protocol; what they name is opaque in transport mode. */
-export function selectorsOf(ours: IdPayload | undefined, peers: IdPayload | undefined): Selectors {
+export function selectorsOf(
+  ours: IdPayload | undefined,
+  peers: IdPayload | undefined,
+  tunnel?: Selectors['tunnel'],
+): Selectors {
   return {
+    ...(tunnel ? { tunnel } : {}),
     ours: ours?.body.slice(),
     peers: peers?.body.slice(),
     ports: { local: ours?.port ?? 0, remote: peers?.port ?? 0 },
@@ -122,14 +127,15 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     proposal: offer.proposal,
     path: peer.path,
     encapsulated: offer.encapsulated,
-    mode: 'transport',
+    mode: offer.selectors.tunnel ? 'tunnel' : 'transport',
+    tunnel: offer.selectors.tunnel,
     inbound: side(offer.inboundSpi),
     outbound: side(offer.outboundSpi),
     esn: offer.esn,
     replayWindow: policyOf(turn).replayWindow,
     natOa: offer.natOa,
     ports: offer.selectors.ports,
-    use: role === 'initiator' && peer.pairs.size === 0,
+    use: role === 'initiator' && !offer.selectors.tunnel && firstOfItsKind(peer, offer.selectors),
   }
   emit(turn, { do: 'install', job, pair, newPeer })
   const pending = pendingPair(turn, sa, role, offer, nonces)

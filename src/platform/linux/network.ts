@@ -154,10 +154,15 @@ export class LinuxNetwork implements Network {
     const { device, devicePrefix, gatewayAddress } = plan
     if (devicePrefix !== undefined) return this.#ownAddress(plan)
     const wanted = routesOf(plan)
+    const sites = siteRoutes(plan)
     const lines = [
       `link set dev ${device} up`,
       `address replace ${gatewayAddress}/32 dev ${device}`,
       ...wanted.map((route) => `route replace ${route} dev ${device} src ${gatewayAddress}`),
+      ...sites.map((route) => `route replace ${route} dev ${device}`),
+      ...(earlier ? siteRoutes(earlier) : [])
+        .filter((route) => !sites.includes(route))
+        .map((route) => `route del ${route} dev ${device}`),
       ...(earlier ? routesOf(earlier) : [])
         .filter((route) => !wanted.includes(route))
         .map((route) => `route del ${route} dev ${device}`),
@@ -305,6 +310,15 @@ function parseJournal(text: string): Journal {
 function routesOf(plan: GatewayPlan): string[] {
   const ranges = plan.clients.map(({ first, last }) => ({ first: ipv4Number(first)!, last: ipv4Number(last)! }))
   return [...new Set([...ranges.flatMap(coverOf), ...plan.clientNetworks])]
+}
+
+/** What lies behind sites; what we send there ourselves leaves from an address of ours that the tunnel is for. */
+function siteRoutes({ sites = [] }: GatewayPlan): string[] {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+  return sites.flatMap(({ local, remote }) => {
+    const source = own.find(({ family, address }) => family === 'IPv4' && inRanges(address, local.map(rangeOf)))
+    return remote.map((network) => (source ? `${network} src ${source.address}` : network))
+  })
 }
 
 function rangeOf(network: string): { first: number; last: number } {

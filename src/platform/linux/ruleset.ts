@@ -23,7 +23,7 @@ const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
  * there and doesn't go to a client is dropped, as it was before.
  */
 export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string {
-  const { gatewayAddress } = plan
+  const { gatewayAddress, sites = [] } = plan
   const carriers = carriersOf(plan)
   // No set: nft takes a wildcard in one only from version 1.0.3 on.
   const elsewhere = `iifname != "${carriers}" iifname != "lo"`
@@ -41,16 +41,18 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
       : `${elsewhere} ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 drop`
   return `${withoutTable(table)}table inet ${table} {
   set clients { type ipv4_addr; flags interval; auto-merge; elements = { ${clients.join(', ')} } }
-  set opened { type ifname; ${opened.length > 0 ? `elements = { ${opened.map((name) => `"${name}"`).join(', ')} }` : ''} }
+${siteSets(sites)}  set opened { type ifname; ${opened.length > 0 ? `elements = { ${opened.map((name) => `"${name}"`).join(', ')} }` : ''} }
   chain spoofed {
     type filter hook prerouting priority raw; policy accept;
     iifname "${carriers}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
+    ${sites.length > 0 ? `iifname "${carriers}" ip saddr @remotes accept` : ''}
     iifname "${carriers}" ip saddr != @clients drop
     ${elsewhere} ip saddr @clients drop
+    ${sites.length > 0 ? `${elsewhere} ip saddr @remotes drop` : ''}
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname "${carriers}" jump fromclients
+${sites.map(siteRules(carriers)).join('')}    iifname "${carriers}" jump fromclients
     oifname "${carriers}" jump toclients
     iifname @opened meta nfproto ipv4 drop
   }
@@ -82,6 +84,22 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
 ${plan.forwarding === 'masquerade' ? masquerade(carriers) : ''}}
 `
 }
+
+const list = (networks: readonly string[]) => `{ ${networks.join(', ')} }`
+
+/** The networks behind sites: what comes with such a source, and not out of a tunnel, is forged. */
+function siteSets(sites: NonNullable<GatewayPlan['sites']>): string {
+  if (sites.length === 0) return ''
+  const remotes = sites.flatMap(({ remote }) => remote)
+  return `  set remotes { type ipv4_addr; flags interval; auto-merge; elements = ${list(remotes)} }\n`
+}
+
+const siteRules =
+  (carriers: string) =>
+  ({ local, remote }: NonNullable<GatewayPlan['sites']>[number]): string =>
+    `    iifname "${carriers}" ip saddr ${list(remote)} ip daddr ${list(local)} accept
+    oifname "${carriers}" ip saddr ${list(local)} ip daddr ${list(remote)} accept
+`
 
 function masquerade(carriers: string): string {
   return `  chain translate {

@@ -1,0 +1,80 @@
+// The `sites:` section: defaults, and what no single key can say.
+import { expect, test } from 'vitest'
+import { parseConfiguration } from './parse.ts'
+
+const least = `
+remoteAccess: { preSharedKey: correct horse battery staple, addressPool: 10.99.0.10-10.99.0.250 }
+users: [{ name: alice, password: wonderland }]
+`
+const site = (more: Readonly<Record<string, string>>) =>
+  `  - { ${Object.entries({
+    name: 'branch',
+    peer: '192.0.2.20',
+    localNetworks: '10.1.0.0/16',
+    remoteNetworks: '10.2.0.0/16',
+    authentication: '{ preSharedKey: a long and random one }',
+    ...more,
+  })
+    .map(([key, value]) => `${key}: ${value}`)
+    .join(', ')} }\n`
+
+const parsed = (...sites: readonly Readonly<Record<string, string>>[]) =>
+  parseConfiguration(`${least}sites:\n${sites.map(site).join('')}`, () => '')
+
+function faults(...sites: readonly Readonly<Record<string, string>>[]): string[] {
+  const outcome = parsed(...sites)
+  const all = outcome.is === 'faulty' ? outcome.faults : outcome.warnings
+  return all.map(({ severity, where, message }) => `${severity} ${where}: ${message}`)
+}
+
+test('the least of a site, with its defaults; auto is the userland plane', () => {
+  const outcome = parsed({})
+  if (outcome.is === 'faulty') throw new Error(outcome.faults.map(({ message }) => message).join('\n'))
+  const { sites, dataplane } = outcome.configuration
+  expect(dataplane).toBe('userland')
+  expect(sites).toMatchObject([
+    {
+      name: 'branch',
+      peers: ['192.0.2.20'],
+      mode: 'tunnel',
+      localNetworks: [{ address: '10.1.0.0', prefix: 16 }],
+      remoteNetworks: [{ address: '10.2.0.0', prefix: 16 }],
+      start: 'on-traffic',
+      requirePfs: false,
+      lifetimes: { ikeSeconds: 28_800, espSeconds: 3600, espKilobytes: undefined },
+    },
+  ])
+  expect(JSON.stringify(sites)).not.toContain('long and random')
+})
+
+test.each([
+  ['its own networks', [{ remoteNetworks: '10.1.2.0/24' }], /10\.1\.2\.0\/24 overlaps with our own 10\.1\.0\.0\/16/],
+  ['the pool', [{ remoteNetworks: '10.99.0.0/24' }], /overlaps with remoteAccess\.addressPool/],
+  [
+    'another site',
+    [{}, { name: 'other', peer: '192.0.2.21', remoteNetworks: '10.2.4.0/24' }],
+    /overlaps with 10\.2\.0\.0\/16 of branch/,
+  ],
+  ['the peer itself', [{ remoteNetworks: '192.0.2.0/24' }], /holds the peer's own outer address/],
+  ['a name twice', [{}, { peer: '192.0.2.21', remoteNetworks: '10.3.0.0/16' }], /"branch" is there already/],
+  ['a peer twice', [{}, { name: 'other', remoteNetworks: '10.3.0.0/16' }], /192\.0\.2\.20 is branch's peer already/],
+  ['no network', [{ remoteNetworks: '[]' }], /at least one is right/],
+  ['a peer by IPv6', [{ peer: '"2001:db8::1"' }], /is an IPv6 address; sites are reached by IPv4/],
+])('refused: %s', (_, sites, message) => {
+  expect(faults(...sites).find((fault) => fault.startsWith('error'))).toMatch(message)
+})
+
+test('two sites may have equal networks behind them where ours differ', () => {
+  expect(faults({}, { name: 'other', peer: '192.0.2.21', localNetworks: '10.7.0.0/16' })).toEqual([])
+})
+
+test('a short key is warned of', () => {
+  expect(faults({ authentication: '{ preSharedKey: short }' })).toEqual([
+    expect.stringMatching(/^warning .*5 octets can be guessed/),
+  ])
+})
+
+test('the kernel data plane is refused', () => {
+  const outcome = parseConfiguration(`dataplane: kernel\n${least}sites:\n${site({})}`, () => '')
+  expect(outcome.is === 'faulty' && outcome.faults[0]?.message).toMatch(/userland data plane only/)
+})

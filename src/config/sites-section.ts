@@ -1,0 +1,147 @@
+// The `sites:` section: other gateways, whose networks are joined with ours in tunnel mode.
+import { z } from 'zod'
+import { proposalsFor } from '../algorithms/levels.ts'
+import { addressOctets, addressText, ipv4FromNumber, ipv4Number } from '../wire/address.ts'
+import { type Network, networkMeet, showNetwork } from '../wire/network.ts'
+import { Secret } from '../wire/secret.ts'
+import type { Configuration, SiteEntry } from './configuration.ts'
+import { bool, duration, kilobytes, network, scalar, Wrong } from './scalars.ts'
+import type { Parsed } from './schema.ts'
+import type { Problem } from './validate.ts'
+
+/** A value or a list of them, at least one. */
+function some<S extends z.ZodType>(item: S) {
+  const list = z.union([z.array(item).min(1, 'at least one is right'), item.transform((value) => [value])])
+  return list as unknown as z.ZodType<z.output<S>[], z.input<S> | z.input<S>[]>
+}
+
+const siteName = scalar((text) =>
+  /^[a-z0-9][a-z0-9_.-]{0,63}$/i.test(text)
+    ? text
+    : new Wrong('a name of at most 64 letters, digits, dots, hyphens and underscores is right'),
+)
+
+const host = scalar((text) => {
+  if (ipv4Number(text) !== undefined) return text
+  const octets = addressOctets(text)
+  if (octets) return new Wrong(`${addressText(octets)} is an IPv6 address; sites are reached by IPv4`)
+  const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+  const named = new RegExp(`^(?=.{1,253}$)(?![\\d.]+$)${label}(\\.${label})*$`, 'i').test(text)
+  return named
+    ? text.toLowerCase()
+    : new Wrong('an address such as 192.0.2.20 or a name such as branch.example.org is right')
+})
+
+const secret = z
+  .string()
+  .min(1, 'a secret of at least one character is right')
+  .transform((text) => new Secret(text))
+
+/** `ike` and `esp` are given by the schema, which has the scalars of proposals. */
+export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp: E) {
+  return z.strictObject({
+    name: siteName,
+    peer: some(host),
+    mode: z.enum(['tunnel']).default('tunnel'),
+    localNetworks: some(network),
+    remoteNetworks: some(network),
+    authentication: z.strictObject({ preSharedKey: secret }),
+    start: z.enum(['on-traffic', 'at-once', 'by-peer']).default('on-traffic'),
+    ike: some(ike).optional(),
+    esp: some(esp).optional(),
+    requirePfs: bool.default(false),
+    lifetimes: z
+      .strictObject({
+        ike: duration(20, 86_400).optional(),
+        esp: duration(20, 86_400).optional(),
+        data: kilobytes.optional(),
+      })
+      .default({}),
+  })
+}
+
+/** Lifetimes where none are given: what Windows and most gateways ask for. */
+const usual = { ikeSeconds: 28_800, espSeconds: 3600 } as const
+
+export function sitesOf({ sites, security }: Parsed): SiteEntry[] {
+  const sets = proposalsFor(security)
+  return sites.map((site) => ({
+    name: site.name,
+    peers: site.peer,
+    mode: site.mode,
+    localNetworks: site.localNetworks,
+    remoteNetworks: site.remoteNetworks,
+    preSharedKey: site.authentication.preSharedKey,
+    start: site.start,
+    ike: site.ike ?? sets.ike,
+    esp: site.esp ?? sets.esp,
+    requirePfs: site.requirePfs,
+    lifetimes: {
+      ikeSeconds: site.lifetimes.ike ?? usual.ikeSeconds,
+      espSeconds: site.lifetimes.esp ?? usual.espSeconds,
+      espKilobytes: site.lifetimes.data,
+    },
+  }))
+}
+
+/** What no key of a site can say alone: names, peers and networks that are somebody's already. */
+export function checkSites(configuration: Configuration, parsed: Parsed, problems: Problem[]): void {
+  const { sites, remoteAccess } = configuration
+  sites.forEach((site, i) => {
+    const error = (key: string, message: string) =>
+      problems.push({ severity: 'error', path: ['sites', i, key], message })
+    const earlier = sites.slice(0, i)
+    if (earlier.some(({ name }) => name === site.name))
+      error('name', `"${site.name}" is there already; a name once is right`)
+    for (const peer of site.peers) {
+      const other = earlier.find(({ peers }) => peers.includes(peer))
+      if (other) error('peer', `${peer} is ${other.name}'s peer already; one site with the networks of both is right`)
+    }
+    for (const remote of site.remoteNetworks) {
+      const own = meeting(remote, site.localNetworks)
+      if (own) error('remoteNetworks', `${showNetwork(remote)} overlaps with our own ${showNetwork(own)}: ${renumber}`)
+      if (remoteAccess.pool.some(({ first, last }) => overlaps(remote, first, last)))
+        error('remoteNetworks', `${showNetwork(remote)} overlaps with remoteAccess.addressPool: ${renumber}`)
+      for (const other of earlier) {
+        const both = meeting(remote, other.remoteNetworks)
+        const locals = site.localNetworks.some((local) => meeting(local, other.localNetworks))
+        if (both && locals)
+          error(
+            'remoteNetworks',
+            `${showNetwork(remote)} overlaps with ${showNetwork(both)} of ${other.name}: ${renumber}`,
+          )
+      }
+      if (site.peers.some((peer) => covered(peer, remote)))
+        error(
+          'remoteNetworks',
+          `${showNetwork(remote)} holds the peer's own outer address, which must stay outside of the tunnel`,
+        )
+    }
+    const { length } = site.preSharedKey.reveal()
+    if (length > 255) error('authentication', `its pre-shared key has ${length} octets; at most 255 are right`)
+    else if (length < 12) {
+      const message = `a pre-shared key of ${length} octets can be guessed; 12 or more random ones are right`
+      problems.push({ severity: 'warning', path: ['sites', i, 'authentication'], message })
+    }
+  })
+  if (sites.length > 0 && parsed.dataplane === 'kernel') {
+    const message = 'tunnel mode is carried by the userland data plane only; userland or auto is right with sites'
+    problems.push({ severity: 'error', path: ['dataplane'], message })
+  }
+}
+
+const renumber = 'a packet could belong to either; networks without a common address are right'
+
+function meeting(network: Network, others: readonly Network[]): Network | undefined {
+  return others.find((other) => networkMeet(network, other))
+}
+
+function overlaps({ address, prefix }: Network, first: number, last: number): boolean {
+  const from = ipv4Number(address)!
+  return from <= last && from + 2 ** (32 - prefix) - 1 >= first
+}
+
+function covered(peer: string, network: Network): boolean {
+  const value = ipv4Number(peer)
+  return value !== undefined && overlaps(network, value, value) && ipv4FromNumber(value) === peer
+}

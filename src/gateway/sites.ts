@@ -1,0 +1,404 @@
+// Sites: other gateways, whose networks are joined with ours in tunnel mode. What the configuration says becomes tunnels of the fast path (packets for a site
+// go through its SAs or nowhere), and SAs are asked for: on the first packet, at once, or when the peer begins.
+//
+// A site is down, connecting or up. It is up with its first pair; a tunnel for each of our networks and each of theirs follows when it is wanted. Where a peer
+// doesn't answer, the next of the site is tried; when all were, at-once waits (5 s, doubled up to 5 minutes), on-traffic for the next packet.
+import { isWeak } from '../algorithms/levels.ts'
+import { showEspProposal } from '../algorithms/proposals.ts'
+import type { Configuration, SiteEntry } from '../config/configuration.ts'
+import type { SiteRow } from '../control/protocol.ts'
+import type { IkePolicy, PeerGoneReason, SaPair, SiteId, SitePolicy, Traffic } from '../ike/contract.ts'
+import { sameTraffic, trafficHolds } from '../ike/sites.ts'
+import type { FastPath, FastPathEvent, TunnelCounters } from '../platform/fast-path.ts'
+import { ipv4Number, showEndpoint } from '../wire/address.ts'
+import type { Instant } from '../wire/machine.ts'
+import { showNetwork } from '../wire/network.ts'
+import { selectorOf } from './changes.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { EventLog } from './event-log.ts'
+import type { Peer } from './owner.ts'
+import type { Platform } from './platform.ts'
+
+/** Our own: the pause after all peers of a site were tried, at first and at most. */
+const pause = { firstMs: 5_000, mostMs: 300_000 } as const
+/** Our own: a tunnel that was asked for on a standing ISAKMP SA and didn't come is asked for again after this. */
+const askAgainMs = 10_000
+/** Our own: names are looked up again so often, and before each attempt. */
+const resolveMs = 300_000
+
+type Site = {
+  readonly id: SiteId
+  entry: SiteEntry
+  traffic: readonly Traffic[]
+  /** By peer as configured; a name has what it was resolved to last. */
+  addresses: Map<string, readonly string[]>
+  /** Which of its addresses is tried, among all of all peers. */
+  at: number
+  state: 'up' | 'connecting' | 'down'
+  request: number | undefined
+  peer: Peer | undefined
+  readonly pairs: Map<number, Traffic>
+  /** Tunnels that were asked for, by place in `traffic`, and when. */
+  readonly asked: Map<number, Instant>
+  readonly wanted: Set<number>
+  since: Date | undefined
+  esp: string | undefined
+  weak: boolean
+  why: string | undefined
+  failures: number
+  cancel: (() => void) | undefined
+  counters: TunnelCounters | undefined
+}
+
+export class Sites {
+  readonly #platform: Platform
+  readonly #events: EventLog
+  readonly #fastPath: FastPath
+  readonly #endpoint: () => Endpoint
+  readonly #sites = new Map<SiteId, Site>()
+  #policy: IkePolicy | undefined
+  #nextSite = 1
+  #nextRequest = 1
+  #closed = false
+  #resolving: (() => void) | undefined
+
+  constructor(platform: Platform, events: EventLog, fastPath: FastPath, endpoint: () => Endpoint) {
+    this.#platform = platform
+    this.#events = events
+    this.#fastPath = fastPath
+    this.#endpoint = endpoint
+  }
+
+  /** Puts sites in force; one whose entry didn't change goes on as it is. IKE gets `policy` with the sites in it. */
+  async change({ sites }: Configuration, policy: IkePolicy): Promise<void> {
+    // A gateway without sites begins with the policy that it was made with.
+    const quiet = this.#policy === undefined && sites.length === 0
+    this.#policy = policy
+    if (quiet) return
+    const endpoint = this.#endpoint()
+    const before = new Map([...this.#sites.values()].map((site) => [site.entry.name, site]))
+    for (const entry of sites) {
+      const same = before.get(entry.name)
+      if (same && sameEntry(same.entry, entry)) before.delete(entry.name)
+      else if (this.#fastPath.kind !== 'kernel') this.#add(entry)
+    }
+    for (const gone of before.values()) this.#remove(gone, 'the configuration changed')
+    await Promise.all([...this.#sites.values()].map((site) => this.#resolve(site)))
+    endpoint.ike({ on: 'policy', policy: this.#withSites(policy) })
+    for (const site of this.#sites.values())
+      if (site.entry.start === 'at-once' && site.state === 'down') this.#begin(site, [0])
+    this.#resolveLater()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#resolving?.()
+    for (const site of this.#sites.values()) site.cancel?.()
+  }
+
+  rows(): readonly SiteRow[] {
+    return [...this.#sites.values()].map(rowOf)
+  }
+
+  // --- what the endpoint tells -------------------------------------------------------------------------------------------------------------
+
+  acquire({ tunnel, protocol, source, destination }: Extract<FastPathEvent, { readonly on: 'acquire' }>): void {
+    const site = this.#sites.get(tunnel)
+    if (!site || site.entry.start === 'by-peer') return
+    const packet: Traffic = {
+      source: { address: source.address, prefix: 32 },
+      destination: { address: destination.address, prefix: 32 },
+      protocol,
+      sourcePort: source.port,
+      destinationPort: destination.port,
+    }
+    const which = site.traffic.findIndex((traffic) => trafficHolds(traffic, packet))
+    if (which >= 0) this.#want(site, which)
+  }
+
+  pairUp(peer: Peer, pair: SaPair): void {
+    const site = this.#sites.get(pair.tunnel!.site)
+    if (!site) return
+    const { traffic } = pair.tunnel!
+    const renewed = [...site.pairs.values()].some((other) => sameTraffic(other, traffic))
+    site.pairs.set(pair.inbound.spi, traffic)
+    site.peer = peer
+    site.esp = showEspProposal(pair.proposal)
+    site.weak = peer.weak || isWeak(pair.proposal)
+    site.since ??= this.#platform.clock.date()
+    site.why = undefined
+    site.failures = 0
+    site.state = 'up'
+    if (renewed) return
+    const { name } = site.entry
+    const networks = `${showNetwork(traffic.source)} - ${showNetwork(traffic.destination)}`
+    const { ike, natted } = peer
+    const event = { event: 'site.up', site: name, networks, ike, esp: site.esp, weak: site.weak, natted } as const
+    this.#events.emit(event, this.#endpoint().originOf(peer))
+  }
+
+  pairDown(inboundSpi: number): void {
+    for (const site of this.#sites.values()) {
+      const traffic = site.pairs.get(inboundSpi)
+      if (!site.pairs.delete(inboundSpi) || !traffic || site.state !== 'up') continue
+      const which = site.traffic.findIndex((one) => sameTraffic(one, traffic))
+      const left = [...site.pairs.values()].some((other) => sameTraffic(other, traffic))
+      // The peer stays for a while without a pair, and takes another.
+      if (!left && site.entry.start === 'at-once' && which >= 0) this.#askSoon(site, which)
+    }
+  }
+
+  peerUp(peer: Peer, _request: number | undefined): void {
+    const site = peer.site === undefined ? undefined : this.#sites.get(peer.site)
+    if (!site) return
+    site.request = undefined
+    site.cancel?.()
+    site.cancel = undefined
+    const rest = site.entry.start === 'at-once' ? site.traffic.map((_, i) => i) : [...site.wanted]
+    site.wanted.clear()
+    for (const which of rest) this.#want(site, which)
+  }
+
+  peerGone(peer: Peer, reason: PeerGoneReason): void {
+    for (const site of this.#sites.values()) {
+      if (site.peer?.id !== peer.id) continue
+      const was = site.state
+      site.peer = undefined
+      site.pairs.clear()
+      site.asked.clear()
+      site.since = undefined
+      site.state = 'down'
+      site.why = goneBecause[reason]
+      if (was === 'up') this.#events.emit({ event: 'site.down', site: site.entry.name, why: site.why })
+      if (reason === 'dead') site.at++
+      if (site.entry.start === 'at-once' && reason !== 'shutdown') this.#later(site, 1000)
+    }
+  }
+
+  failed(request: number, reason: string): void {
+    const site = [...this.#sites.values()].find((one) => one.request === request)
+    if (!site) return
+    site.request = undefined
+    site.state = site.pairs.size > 0 ? 'up' : 'down'
+    site.why = reason
+    site.at++
+    site.failures++
+    const all = Math.max(1, addressesOf(site).length)
+    const others = site.failures % all !== 0
+    const waits = Math.min(pause.firstMs * 2 ** Math.min(10, Math.floor(site.failures / all) - 1), pause.mostMs)
+    const again = others || site.entry.start === 'at-once'
+    const next = others
+      ? 'its next peer is tried'
+      : again
+        ? `tried again in ${Math.round(waits / 1000)} s`
+        : 'tried again with the next packet'
+    this.#events.emit({ event: 'site.failed', site: site.entry.name, why: reason, next })
+    if (again) this.#later(site, others ? 0 : waits)
+  }
+
+  counted(counters: TunnelCounters): void {
+    const site = this.#sites.get(counters.tunnel)
+    if (!site) return
+    const wrong = counters.wrongSource - (site.counters?.wrongSource ?? 0)
+    site.counters = counters
+    if (wrong > 0) this.#events.emit({ event: 'site.wrong-traffic', site: site.entry.name, packets: wrong })
+  }
+
+  // --- bringing up -------------------------------------------------------------------------------------------------------------------------
+
+  #want(site: Site, which: number): void {
+    const traffic = site.traffic[which]!
+    if ([...site.pairs.values()].some((pair) => sameTraffic(pair, traffic))) return
+    if (site.state === 'down') return this.#begin(site, [which])
+    if (site.state === 'connecting') return void site.wanted.add(which)
+    const now = this.#platform.clock.now()
+    const asked = site.asked.get(which)
+    if (asked !== undefined && now < asked + askAgainMs) return
+    site.asked.set(which, now)
+    this.#connect(site, traffic, site.peer!.path.local.address, site.peer!.path.remote.address)
+  }
+
+  #askSoon(site: Site, which: number): void {
+    this.#platform.timers.after(1000, () => {
+      if (!this.#closed && site.state === 'up') this.#want(site, which)
+    })
+  }
+
+  #begin(site: Site, wanted: readonly number[]): void {
+    for (const which of wanted) site.wanted.add(which)
+    if (site.state !== 'down') return
+    site.cancel?.()
+    site.cancel = undefined
+    site.state = 'connecting'
+    void this.#attempt(site)
+  }
+
+  async #attempt(site: Site): Promise<void> {
+    site.request = this.#nextRequest++
+    const { request } = site
+    try {
+      await this.#resolve(site)
+      const all = addressesOf(site)
+      const remote = all[site.at % Math.max(1, all.length)]
+      if (remote === undefined) throw new Error(`no address is known of ${site.entry.peers.join(', ')}`)
+      this.#endpoint().ike({ on: 'policy', policy: this.#withSites(this.#policy!) })
+      const local = (await this.#platform.localAddressFor?.(remote)) ?? ''
+      if (this.#closed || site.request !== request || site.state !== 'connecting') return
+      const [first = 0] = site.wanted
+      this.#connect(site, site.traffic[first]!, local, remote)
+    } catch (error) {
+      this.failed(request, (error as Error).message)
+    }
+  }
+
+  #connect(site: Site, traffic: Traffic, local: string, remote: string): void {
+    const { ike } = this.#fastPath.ports
+    const request = site.request ?? this.#nextRequest++
+    this.#endpoint().ike({
+      on: 'connect',
+      request,
+      path: { local: { address: local, port: ike }, remote: { address: remote, port: 500 } },
+      ports: { local: traffic.sourcePort, remote: traffic.destinationPort },
+      tunnel: { site: site.id, traffic },
+    })
+  }
+
+  #later(site: Site, ms: number): void {
+    site.cancel?.()
+    site.cancel = this.#platform.timers.after(ms, () => {
+      site.cancel = undefined
+      if (!this.#closed && this.#sites.has(site.id)) this.#begin(site, site.wanted.size > 0 ? [] : [0])
+    })
+  }
+
+  // --- the configuration -------------------------------------------------------------------------------------------------------------------
+
+  #add(entry: SiteEntry): void {
+    const id = this.#nextSite++
+    const traffic = entry.localNetworks.flatMap((source) =>
+      entry.remoteNetworks.map(
+        (destination): Traffic => ({ source, destination, protocol: 0, sourcePort: 0, destinationPort: 0 }),
+      ),
+    )
+    this.#sites.set(id, {
+      id,
+      entry,
+      traffic,
+      addresses: new Map(),
+      at: 0,
+      state: 'down',
+      request: undefined,
+      peer: undefined,
+      pairs: new Map(),
+      asked: new Map(),
+      wanted: new Set(),
+      since: undefined,
+      esp: undefined,
+      weak: false,
+      why: undefined,
+      failures: 0,
+      cancel: undefined,
+      counters: undefined,
+    })
+    const hold = entry.start !== 'by-peer'
+    const selectors = traffic.map(selectorOf)
+    this.#endpoint().apply([{ do: 'setTunnel', tunnel: id, hold, selectors }], `the tunnel of site ${entry.name}`)
+  }
+
+  #remove(site: Site, why: string): void {
+    this.#sites.delete(site.id)
+    site.cancel?.()
+    const { peer } = site
+    if (peer) this.#endpoint().ike({ on: 'disconnect', peer: peer.id, reason: why })
+    if (site.state === 'up') this.#events.emit({ event: 'site.down', site: site.entry.name, why })
+    this.#endpoint().apply([{ do: 'removeTunnel', tunnel: site.id }], `to remove the tunnel of ${site.entry.name}`)
+  }
+
+  async #resolve(site: Site): Promise<void> {
+    for (const peer of site.entry.peers) {
+      if (ipv4Number(peer) !== undefined) {
+        site.addresses.set(peer, [peer])
+        continue
+      }
+      try {
+        site.addresses.set(peer, (await this.#platform.resolve?.(peer)) ?? [])
+      } catch (error) {
+        // What was known last may still be right.
+        if (site.addresses.has(peer)) continue
+        const why = `${peer} of site ${site.entry.name} has no address: ${(error as Error).message}`
+        this.#events.emit({ event: 'network.trouble', what: 'a name', why })
+      }
+    }
+  }
+
+  /** A peer that begins must be known by its address, though its name has another one since. */
+  #resolveLater(): void {
+    this.#resolving?.()
+    this.#resolving = undefined
+    const named = [...this.#sites.values()].filter(({ entry }) =>
+      entry.peers.some((peer) => ipv4Number(peer) === undefined),
+    )
+    if (named.length === 0) return
+    this.#resolving = this.#platform.timers.after(resolveMs, () => {
+      void Promise.all(named.map((site) => this.#resolve(site))).then(() => {
+        if (this.#closed) return
+        this.#endpoint().ike({ on: 'policy', policy: this.#withSites(this.#policy!) })
+        this.#resolveLater()
+      })
+    })
+  }
+
+  #withSites(policy: IkePolicy): IkePolicy {
+    const all = [...this.#sites.values()]
+    const keys = all.flatMap((site) => addressesOf(site).map((peer) => ({ peer, key: site.entry.preSharedKey })))
+    const sites = all.map((site): SitePolicy => {
+      const { name, ike, esp, requirePfs, lifetimes } = site.entry
+      const { pfsGroups } = policy
+      const addresses = addressesOf(site)
+      return { site: site.id, name, addresses, traffic: site.traffic, ike, esp, requirePfs, pfsGroups, lifetimes }
+    })
+    return { ...policy, preSharedKeys: [...keys, ...policy.preSharedKeys], sites }
+  }
+}
+
+function addressesOf({ entry, addresses }: Site): readonly string[] {
+  return entry.peers.flatMap((peer) => addresses.get(peer) ?? [])
+}
+
+function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
+  const shown = ({ preSharedKey: _, ...rest }: SiteEntry) => JSON.stringify(rest)
+  return shown(a) === shown(b) && a.preSharedKey.reveal().toString() === b.preSharedKey.reveal().toString()
+}
+
+function rowOf({ entry, state, peer, esp, weak, since, why, pairs, counters }: Site): SiteRow {
+  const up = state === 'up'
+  const networks = [...pairs.values()].map(
+    ({ source, destination }) => `${showNetwork(source)} - ${showNetwork(destination)}`,
+  )
+  return {
+    site: entry.name,
+    mode: entry.mode,
+    state,
+    peer: peer && showEndpoint(peer.path.remote),
+    natted: peer?.natted ?? false,
+    ike: up ? peer?.ike : undefined,
+    esp: up ? esp : undefined,
+    weak: up && weak,
+    since: since?.toISOString(),
+    why,
+    networks: [...new Set(networks)],
+    bytesIn: counters?.octetsIn ?? 0,
+    bytesOut: counters?.octetsOut ?? 0,
+    packetsIn: counters?.packetsIn ?? 0,
+    packetsOut: counters?.packetsOut ?? 0,
+  }
+}
+
+const goneBecause: Record<PeerGoneReason, string> = {
+  'deleted-by-peer': 'the peer deleted its SAs',
+  dead: 'the peer is gone without a word (dead-peer detection)',
+  expired: 'the last ESP SA expired and no successor came',
+  disconnected: 'we closed it',
+  replaced: 'the peer came anew',
+  shutdown: 'the gateway stops',
+}
