@@ -3,7 +3,7 @@
 import { type Direction, directions, needIperf, tcp } from './iperf.ts'
 import { needRoot } from './need-root.ts'
 import { ofRounds, type Progress, type Result } from './result.ts'
-import { needSoftEther, softEtherInside, startSoftEther } from './softether.ts'
+import { needSoftEther, softEtherInside, softEtherNetwork, startSoftEther } from './softether.ts'
 import { Street } from './street.ts'
 
 /** Of what SoftEther does; it has no SHA2 and no GCM in ESP. */
@@ -30,7 +30,8 @@ export async function benchAgainstSoftEther(quick: boolean, progress: Progress):
       progress(1, 3, `connecting two clients, ${esp}`)
       const options = ['--ike', ike, '--esp', esp]
       await street.dial(`ours ${esp}`, ours, options)
-      await street.dial(`theirs ${esp}`, theirs, options, softEtherInside, await wireTo(street, theirs, first))
+      const there = [...options, '--route', softEtherNetwork]
+      await street.dial(`theirs ${esp}`, theirs, there, softEtherInside, await wireTo(street, theirs, first))
     }
     await street.serve(ours)
     await street.serve(theirs)

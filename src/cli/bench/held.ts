@@ -7,11 +7,13 @@ const patience = 180_000
 
 export class Held {
   readonly #child: ChildProcess
+  readonly #by: NodeJS.Signals
   readonly #ended: Promise<void>
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, by: NodeJS.Signals) {
     this.#child = child
-    this.#ended = new Promise((resolve) => child.once('close', () => resolve()))
+    this.#by = by
+    this.#ended = new Promise((resolve) => child.once('exit', () => resolve()))
   }
 
   /** Resolves at its first line on stdout that begins with `ready`; fails with what it said on stderr where it ends before. */
@@ -19,9 +21,10 @@ export class Held {
     what: string,
     [file, args]: readonly [file: string, args: readonly string[]],
     environment: Readonly<Record<string, string>> = {},
+    by: NodeJS.Signals = 'SIGTERM',
   ): Promise<Held> {
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
-    const held = new Held(child)
+    const held = new Held(child, by)
     let [said, complaint] = ['', '']
     child.stderr?.on('data', (chunk: Buffer) => {
       complaint = `${complaint}${chunk}`.slice(-4000)
@@ -54,10 +57,9 @@ export class Held {
     return this.#child.pid ?? 0
   }
 
-  /** Its stdin ends, or it gets SIGTERM; killed if it stays. */
-  async stop(by: 'stdin' | 'SIGTERM' = 'SIGTERM'): Promise<void> {
-    if (by === 'stdin') this.#child.stdin?.end()
-    else this.#child.kill('SIGTERM')
+  /** It gets its signal; killed if it stays. */
+  async stop(): Promise<void> {
+    this.#child.kill(this.#by)
     const late = setTimeout(() => this.#child.kill('SIGKILL'), patience / 4)
     await this.#ended
     clearTimeout(late)

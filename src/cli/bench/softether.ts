@@ -10,6 +10,8 @@ const server = '/usr/libexec/softether/vpnserver/vpnserver'
 const port = 5555
 /** On its TAP: what clients send to. */
 export const softEtherInside = '10.97.0.1'
+/** Its PPP peer is another address. */
+export const softEtherNetwork = '10.97.0.0/24'
 const tap = 'bench'
 
 /** ListenIP must be set, or the server names itself 0.0.0.0 in its identity payload. */
@@ -52,8 +54,9 @@ export function needSoftEther(): void {
 /** Its version, as it says it. */
 export async function startSoftEther(street: Street, namespace: ScratchNamespace, address: string): Promise<string> {
   const { user, psk, password } = street.secrets
-  const line = namespace.enter(['unshare', '--mount', 'sh', '-c', wrapper])
-  await street.hold('SoftEther', line, { CONFIGURATION: configuration(address) })
+  // It forks a server of its own that outlives it: with a namespace of processes nothing does.
+  const line = namespace.enter(['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', wrapper])
+  await street.hold('SoftEther', line, { CONFIGURATION: configuration(address) }, 'SIGKILL')
   const commands = join(street.folder, 'softether')
   const dhcp = '/START:10.97.0.10 /END:10.97.0.20 /MASK:255.255.255.0 /EXPIRE:7200'
   writeFileSync(

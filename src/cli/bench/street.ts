@@ -77,8 +77,9 @@ export class Street {
     what: string,
     line: readonly [file: string, args: readonly string[]],
     environment: Readonly<Record<string, string>> = {},
+    by: NodeJS.Signals = 'SIGTERM',
   ): Promise<Held> {
-    const held = await Held.start(what, line, environment)
+    const held = await Held.start(what, line, environment, by)
     this.#held.push(held)
     return held
   }
