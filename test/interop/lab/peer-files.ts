@@ -16,8 +16,8 @@ connections {
     over_time = ${Math.max(30, Math.round(times.ikeSeconds / 10))}s
     rand_time = 0
     dpd_delay = 30s
-    ${certificate ? 'send_cert = always\n    local { auth = pubkey; certs = own.pem }' : 'local { auth = psk }'}
-    remote { auth = ${certificate ? `pubkey; id = ${server}` : 'psk'} }
+    ${certificate ? 'send_cert = always\n    local {\n      auth = pubkey\n      certs = own.pem\n    }' : 'local { auth = psk }'}
+    remote { auth = ${certificate ? `pubkey\n      id = ${server}\n   ` : 'psk'} }
     children {
       l2tp {
         mode = transport
