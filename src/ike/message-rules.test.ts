@@ -35,7 +35,7 @@ describe('message rules', () => {
     expect(table).toMatchInlineSnapshot(`
       [
         "MM1 clear, SA first: SA 1",
-        "MM2 clear, SA first: SA 1",
+        "MM2 clear, SA first: SA 1, CERTREQ 0-24",
         "MM3 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16, CERTREQ 0-24, CERT 0-24",
         "MM4 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16, CERTREQ 0-24, CERT 0-24",
         "MM5 sealed, nothing first: ID 1, HASH 0-1, SIG 0-1, CERT 0-24, CERTREQ 0-24",

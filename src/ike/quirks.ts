@@ -45,8 +45,7 @@ export type QuirkName = keyof typeof quirks
 /** Done for every peer: harmless to those that do not need it, and the fingerprint may be wrong. */
 export const tolerances = {
   'commit bit': {
-    reason:
-      'Windows responders set it in QM2 and send CONNECTED as a fourth message; a pair is used then, or when QM3 has not been asked for again',
+    reason: 'Windows responders set it in QM2 and send CONNECTED as a fourth message: neither changes anything',
     source: '[MS-IKEE] §3.8; strongSwan task_manager_v1.c: “a Windows responder sends a fourth quick mode message”',
   },
   'NAT-D in any order': { reason: 'Mac OS X 10.3 sends them the wrong way round', source: 'openswan’s list of peers' },
@@ -76,11 +75,6 @@ export const tolerances = {
   'AuthIP passed over': {
     reason: 'Windows Vista and later try exchange type 243 beside IKE',
     source: 'libreswan testing/pluto/replay-authip-01',
-  },
-  'SHA2-256 cut to 96 bits': {
-    reason:
-      'kernels before 2.6.33 and Androids with them cut the tag to 96 bits: found by the first packets that fail, for that pair alone',
-    source: 'libreswan’s sha2-truncbug; hwdsl2/setup-ipsec-vpn#391',
   },
 } as const satisfies Readonly<Record<string, { readonly reason: string; readonly source: string }>>
 

@@ -75,11 +75,13 @@ describe('with a holder of our own', () => {
   })
 })
 
-test('a folder on a disk is refused with the reason', () => {
-  const disk = mkdtempSync(join(import.meta.dirname, '.hitless-'))
+const onDisk = [import.meta.dirname, '/var/tmp'].find(
+  (folder) => spawnSync('stat', ['-f', '-c', '%T', folder], { encoding: 'utf8' }).stdout.trim() !== 'tmpfs',
+)
+
+test.skipIf(onDisk === undefined)('a folder on a disk is refused with the reason (where there is a disk)', () => {
+  const disk = mkdtempSync(join(onDisk!, '.hitless-'))
   try {
-    const overlay = spawnSync('stat', ['-f', '-c', '%T', disk], { encoding: 'utf8' }).stdout.trim()
-    expect(overlay).not.toBe('tmpfs')
     expect(openHitless({ folder: disk, native, failed: () => {} })).toEqual({
       is: 'off',
       why: `${disk} is not on a file system in memory, and secrets are not written to a disk: a state folder on tmpfs (--state /run/gatehouse) is right`,
