@@ -85,7 +85,7 @@ Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool c
     octets.insert(octets.end(), address.begin(), address.end());
     u16(ours ? from.nattPort() : to.nattPort());
   }
-  u8(spec.encapsulated), u8(1), u16(1024), u8(0), sa(client ? 1001 : 1002), sa(client ? 1002 : 1001);
+  u8(spec.encapsulated), u8(1), u16(1024), u8(0), u8(0), sa(client ? 1001 : 1002), sa(client ? 1002 : 1001);
   u8(7), u32(1), u32(1);
   const uint32_t ids[2] = {11, 12};
   for (const uint32_t id : {ids[client ? 0 : 1], ids[client ? 1 : 0]}) u16(id), u16(id + 100), u16(1701);
