@@ -1,4 +1,4 @@
-// A thousand seeds: a gateway with two clients is killed again and again, each time at whatever it was about to do, and started anew from what it had
+// Three hundred seeds (SEEDS=1000 plays more): a gateway with two clients is killed again and again, each time at whatever it was about to do, and started anew from what it had
 // written down, while ESP lives a minute and IKE four. Sessions that were up stay up, packets pass while nobody is there to watch, renewals go on
 // afterwards, and no number is ever used for two different messages.
 // A seed that fails is printed; `SEED=17 npx vitest run test/scenarios/restart.test.ts` plays that one again; TRACE=1 shows it.
@@ -166,7 +166,7 @@ const wanted = {
 }
 
 const only = process.env.SEED === undefined ? undefined : Number(process.env.SEED)
-const seeds = only === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 1000) }, (_, i) => i + 1) : [only]
+const seeds = only === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 300) }, (_, i) => i + 1) : [only]
 
 test('killed at every point, no session is lost and no number is used twice', { timeout: 1_200_000 }, async () => {
   const failed = []
