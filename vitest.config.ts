@@ -9,5 +9,7 @@ export default defineConfig({
     retry: 1,
     testTimeout: 30_000,
     pool: 'forks',
+    // Vitest leaves a core free by itself: half of two.
+    maxWorkers: Number(process.env.GATEHOUSE_TEST_WORKERS ?? 2),
   },
 })
