@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
 import { saTable } from '../console/status-tables.ts'
+import { policyFactsOf } from '../gateway/policies.ts'
 import { LinuxPacketPolicy } from '../platform/linux/policy-filter.ts'
 import { explain, type FilterRow, filterRows, showFilters } from '../policy/explain.ts'
 import { importLines, showAnswers } from '../policy/import/import.ts'
@@ -73,23 +74,8 @@ function spdOf(file: string): readonly SpdEntry[] | undefined {
   return undefined
 }
 
-function compiled({ policies, listen, remoteAccess }: Configuration): readonly SpdEntry[] {
-  const facts = new LinuxPacketPolicy().facts()
-  return compile(policies, {
-    ...facts,
-    own: [...new Set([...listen.filter((each) => !each.includes(':')), ...facts.own])],
-    l2tp: {
-      methods: remoteAccess.esp.map((proposal) => ({
-        proposal,
-        seconds: remoteAccess.lifetimes.espSeconds,
-        kilobytes: remoteAccess.lifetimes.espKilobytes,
-      })),
-      pfs: undefined,
-      authentication: remoteAccess.preSharedKey
-        ? [{ is: 'preSharedKey', key: remoteAccess.preSharedKey }]
-        : [{ is: 'certificate', authority: undefined }],
-    },
-  })
+function compiled(configuration: Configuration): readonly SpdEntry[] {
+  return compile(configuration.policies, policyFactsOf(configuration, new LinuxPacketPolicy().facts()))
 }
 
 async function show({ config, state, json }: Values): Promise<number> {

@@ -5,6 +5,7 @@ import type { ClientKind, IkePolicy } from '../ike/contract.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
 import type { FastPath } from '../platform/fast-path.ts'
 import type { GatewayPlan } from '../platform/network.ts'
+import type { Facts } from '../policy/policy.ts'
 import { ruleKeysOf } from '../policy/rule-keys.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
@@ -171,4 +172,23 @@ export function userOf({ users }: Configuration, name: string): UserEntry | unde
     usersByName.set(users, byName)
   }
   return byName.get(name)
+}
+
+/** What rules are compiled against: `machine` is what the machine has of addresses, resolvers and gateways. */
+export function policyFactsOf({ listen, remoteAccess }: Configuration, machine: Omit<Facts, 'l2tp'>): Facts {
+  return {
+    ...machine,
+    own: [...new Set([...listen.filter((each) => !each.includes(':')), ...machine.own])],
+    l2tp: {
+      methods: remoteAccess.esp.map((proposal) => ({
+        proposal,
+        seconds: remoteAccess.lifetimes.espSeconds,
+        kilobytes: remoteAccess.lifetimes.espKilobytes,
+      })),
+      pfs: undefined,
+      authentication: remoteAccess.preSharedKey
+        ? [{ is: 'preSharedKey', key: remoteAccess.preSharedKey }]
+        : [{ is: 'certificate', authority: undefined }],
+    },
+  }
 }

@@ -17,6 +17,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
+import { policyFactsOf } from './policies.ts'
 
 /** Our own: how often it is looked whether a packet wants something, and the machine's addresses changed. */
 const lookMs = 1000
@@ -119,24 +120,9 @@ export class PolicySide {
     this.#lookSoon()
   }
 
-  #facts({ listen, remoteAccess }: Configuration): Facts {
-    const { own = [], dns = [], gateway = [] } = this.#platform.packetPolicy?.facts() ?? {}
-    return {
-      own: listen.length > 0 ? [...new Set([...listen.filter((each) => !each.includes(':')), ...own])] : own,
-      dns,
-      gateway,
-      l2tp: {
-        methods: remoteAccess.esp.map((proposal) => ({
-          proposal,
-          seconds: remoteAccess.lifetimes.espSeconds,
-          kilobytes: remoteAccess.lifetimes.espKilobytes,
-        })),
-        pfs: undefined,
-        authentication: remoteAccess.preSharedKey
-          ? [{ is: 'preSharedKey', key: remoteAccess.preSharedKey }]
-          : [{ is: 'certificate', authority: undefined }],
-      },
-    }
+  #facts(configuration: Configuration): Facts {
+    const none = { own: [], dns: [], gateway: [] }
+    return policyFactsOf(configuration, this.#platform.packetPolicy?.facts() ?? none)
   }
 
   #lookSoon(): void {
