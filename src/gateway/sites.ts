@@ -10,7 +10,7 @@ import type { SiteRow } from '../control/protocol.ts'
 import type { IkePolicy, PeerGoneReason, SaPair, SiteId, SitePolicy, Traffic } from '../ike/contract.ts'
 import { sameTraffic, trafficHolds } from '../ike/sites.ts'
 import type { FastPath, FastPathEvent, TunnelCounters } from '../platform/fast-path.ts'
-import { ipv4Number, showEndpoint } from '../wire/address.ts'
+import { showEndpoint } from '../wire/address.ts'
 import type { Instant } from '../wire/machine.ts'
 import { showNetwork } from '../wire/network.ts'
 import { selectorOf } from './changes.ts'
@@ -18,20 +18,16 @@ import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
+import { PeerAddresses, redialAfter, resolveMs } from './redial.ts'
 
-/** Our own: the pause after all peers of a site were tried, at first and at most. */
-const pause = { firstMs: 5_000, mostMs: 300_000 } as const
 /** Our own: a tunnel that was asked for on a standing ISAKMP SA and didn't come is asked for again after this. */
 const askAgainMs = 10_000
-/** Our own: names are looked up again so often, and before each attempt. */
-const resolveMs = 300_000
 
 type Site = {
   readonly id: SiteId
   entry: SiteEntry
   traffic: readonly Traffic[]
-  /** By peer as configured; a name has what it was resolved to last. */
-  addresses: Map<string, readonly string[]>
+  readonly addresses: PeerAddresses
   /** Which of its addresses is tried, among all of all peers. */
   at: number
   state: 'up' | 'connecting' | 'down'
@@ -83,7 +79,7 @@ export class Sites {
       else if (this.#fastPath.kind !== 'kernel') this.#add(entry)
     }
     for (const gone of before.values()) this.#remove(gone, 'the configuration changed')
-    await Promise.all([...this.#sites.values()].map((site) => this.#resolve(site)))
+    await Promise.all([...this.#sites.values()].map(({ addresses }) => addresses.resolve(this.#platform, this.#events)))
     endpoint.ike({ on: 'policy', policy: this.#withSites(policy) })
     for (const site of this.#sites.values())
       if (site.entry.start === 'at-once' && site.state === 'down') this.#begin(site, [0])
@@ -183,17 +179,15 @@ export class Sites {
     site.why = reason
     site.at++
     site.failures++
-    const all = Math.max(1, addressesOf(site).length)
-    const others = site.failures % all !== 0
-    const waits = Math.min(pause.firstMs * 2 ** Math.min(10, Math.floor(site.failures / all) - 1), pause.mostMs)
+    const { others, ms } = redialAfter(site.failures, site.addresses.all.length)
     const again = others || site.entry.start === 'at-once'
     const next = others
       ? 'its next peer is tried'
       : again
-        ? `tried again in ${Math.round(waits / 1000)} s`
+        ? `tried again in ${Math.round(ms / 1000)} s`
         : 'tried again with the next packet'
     this.#events.emit({ event: 'site.failed', site: site.entry.name, why: reason, next })
-    if (again) this.#later(site, others ? 0 : waits)
+    if (again) this.#later(site, ms)
   }
 
   counted(counters: TunnelCounters): void {
@@ -237,8 +231,8 @@ export class Sites {
     site.request = this.#nextRequest++
     const { request } = site
     try {
-      await this.#resolve(site)
-      const all = addressesOf(site)
+      await site.addresses.resolve(this.#platform, this.#events)
+      const all = site.addresses.all
       const remote = all[site.at % Math.max(1, all.length)]
       if (remote === undefined) throw new Error(`no address is known of ${site.entry.peers.join(', ')}`)
       this.#endpoint().ike({ on: 'policy', policy: this.#withSites(this.#policy!) })
@@ -284,7 +278,7 @@ export class Sites {
       id,
       entry,
       traffic,
-      addresses: new Map(),
+      addresses: new PeerAddresses(entry.name, entry.peers),
       at: 0,
       state: 'down',
       request: undefined,
@@ -314,33 +308,14 @@ export class Sites {
     this.#endpoint().apply([{ do: 'removeTunnel', tunnel: site.id }], `to remove the tunnel of ${site.entry.name}`)
   }
 
-  async #resolve(site: Site): Promise<void> {
-    for (const peer of site.entry.peers) {
-      if (ipv4Number(peer) !== undefined) {
-        site.addresses.set(peer, [peer])
-        continue
-      }
-      try {
-        site.addresses.set(peer, (await this.#platform.resolve?.(peer)) ?? [])
-      } catch (error) {
-        // What was known last may still be right.
-        if (site.addresses.has(peer)) continue
-        const why = `${peer} of site ${site.entry.name} has no address: ${(error as Error).message}`
-        this.#events.emit({ event: 'network.trouble', what: 'a name', why })
-      }
-    }
-  }
-
   /** A peer that begins must be known by its address, though its name has another one since. */
   #resolveLater(): void {
     this.#resolving?.()
     this.#resolving = undefined
-    const named = [...this.#sites.values()].filter(({ entry }) =>
-      entry.peers.some((peer) => ipv4Number(peer) === undefined),
-    )
+    const named = [...this.#sites.values()].filter(({ addresses }) => addresses.named)
     if (named.length === 0) return
     this.#resolving = this.#platform.timers.after(resolveMs, () => {
-      void Promise.all(named.map((site) => this.#resolve(site))).then(() => {
+      void Promise.all(named.map(({ addresses }) => addresses.resolve(this.#platform, this.#events))).then(() => {
         if (this.#closed) return
         this.#endpoint().ike({ on: 'policy', policy: this.#withSites(this.#policy!) })
         this.#resolveLater()
@@ -350,19 +325,15 @@ export class Sites {
 
   #withSites(policy: IkePolicy): IkePolicy {
     const all = [...this.#sites.values()]
-    const keys = all.flatMap((site) => addressesOf(site).map((peer) => ({ peer, key: site.entry.preSharedKey })))
+    const keys = all.flatMap((site) => site.addresses.all.map((peer) => ({ peer, key: site.entry.preSharedKey })))
     const sites = all.map((site): SitePolicy => {
       const { name, ike, esp, requirePfs, lifetimes } = site.entry
       const { pfsGroups } = policy
-      const addresses = addressesOf(site)
+      const addresses = site.addresses.all
       return { site: site.id, name, addresses, traffic: site.traffic, ike, esp, requirePfs, pfsGroups, lifetimes }
     })
     return { ...policy, preSharedKeys: [...keys, ...policy.preSharedKeys], sites }
   }
-}
-
-function addressesOf({ entry, addresses }: Site): readonly string[] {
-  return entry.peers.flatMap((peer) => addresses.get(peer) ?? [])
 }
 
 function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
