@@ -32,8 +32,20 @@ export type SitePolicy = Pick<IkePolicy, 'ike' | 'esp' | 'pfsGroups' | 'requireP
   readonly traffic: readonly Traffic[]
 }
 
-/** What a pair in tunnel mode is for. */
-export type TunnelUse = { readonly site: SiteId; readonly traffic: Traffic }
+/** What a pair that doesn't carry L2TP is for. `transport`: in transport mode, between the two ends themselves; `site` is then a rule's carrier. */
+export type TunnelUse = { readonly site: SiteId; readonly traffic: Traffic; readonly transport?: true | undefined }
+
+/** What the administrator's IPsec policy says of traffic that leaves this machine, `source` ours; of several the first that holds all of what is asked for. */
+export type TrafficRule = {
+  readonly name: string
+  readonly traffic: Traffic
+  readonly action: 'permit' | 'block' | TrafficNegotiation
+}
+
+/** Its own of what IkePolicy says for all. `carrier`: where in the fast path its packets are; undefined: it is L2TP's. */
+export type TrafficNegotiation = Pick<IkePolicy, 'esp' | 'pfsGroups' | 'requirePfs' | 'lifetimes'> & {
+  readonly carrier: SiteId | undefined
+}
 
 /** What the administrator allows, in our order of preference. A value: a new one replaces it (`{ on: 'policy' }`), existing SAs stay. */
 export type IkePolicy = {
@@ -61,6 +73,8 @@ export type IkePolicy = {
     readonly espKilobytes: number | undefined
   }
   readonly replayWindow: number
+  /** Transport mode by the administrator's rules; without: L2TP alone, with what stands above. */
+  readonly rules?: readonly TrafficRule[]
   /** Gateways in tunnel mode; the first that may be at an address counts. */
   readonly sites?: readonly SitePolicy[]
   /** Where we are behind a 1:1 NAT ourselves: the address that peers dial. */

@@ -121,10 +121,12 @@ function connect(turn: Turn, input: IkeInput & { on: 'connect' }): void {
   initiator.sendMM1(turn, { path, request: { number, path, ports, nattPort, attempt: 1, tunnel } })
 }
 
-/** Another tunnel with a site that has an ISAKMP SA. */
+/** Another tunnel with a site, or other traffic in transport mode with a host, that has an ISAKMP SA. */
 function beginOnStanding(turn: Turn, path: Path, tunnel: TunnelUse): boolean {
   for (const peer of turn.state.peers.values()) {
-    const its = [...peer.pairs.values()].some(({ selectors }) => selectors.tunnel?.site === tunnel.site)
+    const its = [...peer.pairs.values()].some(
+      ({ selectors: { tunnel: other } }) => other?.site === tunnel.site || (other?.transport && tunnel.transport),
+    )
     const sa = its && peer.path.remote.address === path.remote.address ? standingSa(turn, peer) : undefined
     if (!sa) continue
     quickInitiator.beginTunnel(turn, sa, tunnel)

@@ -4,7 +4,7 @@
 import type { Durable, Records } from '../wire/durable.ts'
 import type { Instant } from '../wire/machine.ts'
 import type { SaPair, StandingPeer } from './contract.ts'
-import { quickTimer } from './exchanges/quick-mode.ts'
+import { modeOf, quickTimer } from './exchanges/quick-mode.ts'
 import { digest } from './retransmit.ts'
 import { cookiesKey } from './sa.ts'
 import type { IkeSa, IkeState, Peer, QuickMode } from './state.ts'
@@ -166,7 +166,7 @@ export function standingPeers(state: IkeState): readonly StandingPeer[] {
         proposal,
         path: peer.path,
         encapsulated,
-        mode: selectors.tunnel ? 'tunnel' : 'transport',
+        mode: modeOf(selectors.tunnel),
         tunnel: selectors.tunnel,
         inbound: { spi: inboundSpi, cipherKey: noKey, integrityKey: noKey },
         outbound: { spi: outboundSpi, cipherKey: noKey, integrityKey: noKey },

@@ -18,8 +18,9 @@ import { offerEsp, readEspAnswer } from '../offers.ts'
 import { addPair, confirmPair, findPair, firstOfItsKind } from '../peers.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, newMessageId, protection } from '../sa.ts'
-import { idsOf, policyAt, sameTraffic, showTraffic, trafficOf } from '../sites.ts'
+import { idsOf, sameTraffic, showTraffic, trafficOf } from '../sites.ts'
 import type { IkeSa, Offer, Pair, QuickMode, QuickModeWork, Request, Selectors, Wish } from '../state.ts'
+import { policyFor, transportFault } from '../traffic-rules.ts'
 import { arm, policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../turn.ts'
 import { parseResponderLifetime } from '../wire/notifications.ts'
 import { notifyType, payloadType } from '../wire/numbers.ts'
@@ -27,7 +28,16 @@ import { type IdPayload, kePayload, natOaPayload, noncePayload, type Payload, pa
 import { failSa, reasonOf } from './main-mode-initiator.ts'
 import { badPublicValue, nonceFault } from './main-mode-responder.ts'
 import { nonceOctets, ownAddress } from './phase1.ts'
-import { advanceQuick, install, openQuick, promiseSpi, quickTimer, releaseSpi, sealQuick } from './quick-mode.ts'
+import {
+  advanceQuick,
+  install,
+  modeOf,
+  openQuick,
+  promiseSpi,
+  quickTimer,
+  releaseSpi,
+  sealQuick,
+} from './quick-mode.ts'
 
 const udp = 17
 // Ours: transforms in one offer.
@@ -60,9 +70,11 @@ export function beginForRequest(turn: Turn, sa: IkeSa, { ports, tunnel }: Reques
   })
 }
 
-/** A pair in tunnel mode, for traffic of a site. */
+/** A pair for traffic of a site, or of a rule in transport mode. */
 export function beginTunnel(turn: Turn, sa: IkeSa, tunnel: TunnelUse): void {
-  const { esp, lifetimes, requirePfs, pfsGroups } = policyAt(policyOf(turn), sa.path.remote.address)
+  const fault = tunnel.transport && transportFault(sa)
+  if (fault) return sa.request ? failSa(turn, sa, 'mode', fault) : refuse(turn, sa, 'mode', fault)
+  const { esp, lifetimes, requirePfs, pfsGroups } = policyFor(policyOf(turn), sa.path.remote.address, tunnel)
   const group = esp[0]?.group ?? (requirePfs ? pfsGroups[0] : undefined)
   const ids = idsOf(tunnel.traffic)
   begin(turn, sa, {
@@ -128,7 +140,7 @@ function sendQM1(turn: Turn, sa: IkeSa, messageId: number, wish: Wish, pair: Key
     spi: wish.inboundSpi,
     udp: wish.encapsulated ? (sa.natMethod ?? 'RFC 3947') : undefined,
     lifetime: { seconds: wish.lifeSeconds, kilobytes: wish.lifeKilobytes },
-    mode: wish.selectors.tunnel ? 'tunnel' : 'transport',
+    mode: modeOf(wish.selectors.tunnel),
   })
   const niB = turn.random.octets(nonceOctets)
   const payloads = [

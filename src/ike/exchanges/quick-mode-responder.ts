@@ -3,7 +3,7 @@
 // peer has the pair, which carries our packets from then on.
 
 import { addressText } from '../../wire/address.ts'
-import type { TunnelUse, WorkResult } from '../contract.ts'
+import type { WorkResult } from '../contract.ts'
 import { alive } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
 import { addressId } from '../identity.ts'
@@ -17,8 +17,9 @@ import { type EspChosen, espAnswer, offersTunnel, selectEsp, spiOctets } from '.
 import { hasQuirk } from '../quirks.ts'
 import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { follow, localPorts, markSeen, protection } from '../sa.ts'
-import { policyAt, siteOf, trafficFault, trafficOf } from '../sites.ts'
+import { siteOf, trafficFault, trafficOf } from '../sites.ts'
 import type { IkeSa, Nonces, Offer, QuickMode, QuickModeReply, QuickModeWork } from '../state.ts'
+import { policyFor, type TrafficUse, transportUse } from '../traffic-rules.ts'
 import { policyOf, refuse, reportInvalid, startWork, type Turn } from '../turn.ts'
 import { espNotify, responderLifetimeData } from '../wire/notifications.ts'
 import { identificationType, notifyType } from '../wire/numbers.ts'
@@ -29,9 +30,9 @@ import { nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
 import {
   advanceQuick,
   install,
+  modeOf,
   openQuick,
   promiseSpi,
-  protocolFault,
   quickTimer,
   releaseSpi,
   sealQuick,
@@ -52,31 +53,30 @@ export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
   remember(turn, sa, received.octets, undefined)
   const wrong = nonceFault(payloads) ?? idCountFault(payloads) ?? tooMany(turn, sa)
   if (wrong) return reportInvalid(turn, received.path, wrong)
-  const tunnel = tunnelOf(turn, sa, payloads)
-  const fault = tunnel === undefined ? protocolFault(all(payloads, 'ID')) : undefined
-  const unfit = typeof tunnel === 'string' ? tunnel : fault && `the peer wants to protect ${fault}`
-  if (unfit !== undefined || typeof tunnel === 'string')
-    return refuseQuick(turn, sa, payloads, 'selectors', unfit!, 'INVALID-ID-INFORMATION')
+  const use = useOf(turn, sa, payloads)
+  if (typeof use === 'string') return refuseQuick(turn, sa, payloads, 'selectors', use, 'INVALID-ID-INFORMATION')
   const context = {
     udp: encapsulation(turn, sa),
     keyExchangeOctets: only(payloads, 'KE')?.publicValue.length,
     keyLengthSwapped: hasQuirk('key length swapped', sa),
-    mode: tunnel ? ('tunnel' as const) : ('transport' as const),
+    mode: modeOf(use.tunnel),
   }
-  const chosen = selectEsp(policyAt(policyOf(turn), sa.path.remote.address), required(payloads, 'SA'), context)
+  const chosen = selectEsp(use.policy, required(payloads, 'SA'), context)
   if (chosen.is === 'refused') return refuseQuick(turn, sa, payloads, chosen.cause, chosen.why, 'NO-PROPOSAL-CHOSEN')
-  answer(turn, sa, received, opened, chosen, tunnel)
+  answer(turn, sa, received, opened, chosen, use)
 }
 
-/** A site that asks for a tunnel: what it is to carry, or what is wrong with that. Undefined: it is L2TP's. */
-function tunnelOf(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): TunnelUse | string | undefined {
+/** What the pair is to carry and what holds for it, or what is wrong with that. */
+function useOf(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): TrafficUse | string {
   const site = siteOf(turn, sa)
-  if (!site || !offersTunnel(required(payloads, 'SA'))) return undefined
   const [peers, ours] = all(payloads, 'ID')
+  if (!site || !offersTunnel(required(payloads, 'SA'))) return transportUse(policyOf(turn), sa, ours, peers)
   // Without IDs the two ends of the ISAKMP SA are meant (RFC 2409 §5.5).
   const asked = trafficOf(ours ?? addressId(ownAddress(turn, sa)), peers ?? addressId(sa.path.remote.address))
   if (typeof asked === 'string') return `the peer names ${asked} in quick mode`
-  return trafficFault(site, asked) ?? { site: site.site, traffic: asked }
+  const fault = trafficFault(site, asked)
+  const tunnel = { site: site.site, traffic: asked }
+  return fault ?? { tunnel, policy: policyFor(policyOf(turn), sa.path.remote.address, tunnel) }
 }
 
 function idCountFault(payloads: readonly Payload[]): string | undefined {
@@ -119,12 +119,12 @@ function answer(
   received: Received,
   opened: Opened,
   chosen: EspChosen,
-  tunnel: TunnelUse | undefined,
+  { tunnel, policy }: TrafficUse,
 ): void {
   const { payloads } = opened.chain
   const { messageId } = received.header
   const inboundSpi = promiseSpi(turn)
-  const { lifetimes } = policyAt(policyOf(turn), sa.path.remote.address)
+  const { lifetimes } = policy
   const asked = chosen.lifetime
   const [peers, ours] = all(payloads, 'ID')
   const selectors = selectorsOf(ours, peers, tunnel)

@@ -89,12 +89,9 @@ export function selectorsOf(
   }
 }
 
-const udp = 17
-
-/** Whether what is to be protected can be L2TP (RFC 3193 §3): UDP, or anything. */
-export function protocolFault(ids: readonly IdPayload[]): string | undefined {
-  const wrong = ids.find(({ protocol }) => protocol !== 0 && protocol !== udp)
-  return wrong && `IP protocol ${wrong.protocol}, but only UDP (17) is carried here`
+/** Of a pair that is for this. */
+export function modeOf(tunnel: Selectors['tunnel']): SaPair['mode'] {
+  return tunnel && !tunnel.transport ? 'tunnel' : 'transport'
 }
 
 type Installation = {
@@ -127,7 +124,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     proposal: offer.proposal,
     path: peer.path,
     encapsulated: offer.encapsulated,
-    mode: offer.selectors.tunnel ? 'tunnel' : 'transport',
+    mode: modeOf(offer.selectors.tunnel),
     tunnel: offer.selectors.tunnel,
     inbound: side(offer.inboundSpi),
     outbound: side(offer.outboundSpi),
