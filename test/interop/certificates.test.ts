@@ -16,6 +16,9 @@ const day = 86_400_000
 const times = { notBefore: Date.now() - day, notAfter: Date.now() + 30 * day }
 const pick = { from: Date.now() - 60_000, to: Date.now() + day }
 
+/** On demand, so on a machine that may be busy with other things. */
+const patience = { ike: 60, ppp: 60 }
+
 const onDemand = process.env.GATEHOUSE_LAB_CERTIFICATES === undefined ? describe.skip : interop
 
 onDemand('certificates (npm run interop:certificates)', () => {
@@ -48,12 +51,18 @@ onDemand('certificates (npm run interop:certificates)', () => {
     },
   })
   const by = (one: Issued, chain: readonly Issued[] = []): Partial<Dial> => ({
-    certificate: { own: one.pem, chain: chain.map(({ pem }) => pem), key: one.keyPem, authority: root.pem },
+    certificate: {
+      own: one.pem,
+      chain: chain.map(({ pem }) => pem),
+      key: one.keyPem,
+      authority: root.pem,
+      server: 'O=Lab, CN=*',
+    },
   })
   const revoke = (...revoked: Issued[]) => writeFileSync(list, crlOf(root, revoked, pick))
 
   async function enters(one: Issued, chain: readonly Issued[] = []): Promise<void> {
-    const session = await client.connect(dial('alice', by(one, chain)))
+    const session = await client.connect(dial('alice', { ...by(one, chain), patience }))
     expect(session.peer).toBe('10.99.0.1')
     expect(await client.ping('10.99.0.1')).toBe(3)
     await client.disconnect()

@@ -18,8 +18,8 @@ export type Dial = {
   user: string
   password: string
   psk: string
-  /** Certificates in place of the key, in PEM: ours with those between it and the authority, its key, the authority that the server's must be of. */
-  certificate?: { own: string; chain?: readonly string[]; key: string; authority: string; p12?: Uint8Array }
+  /** Certificates in place of the key, in PEM: ours with those between it and the authority, its key, the authority that the server's must be of, and its subject. */
+  certificate?: { own: string; chain?: readonly string[]; key: string; authority: string; server: string }
   /** Both lifetimes; absent: an hour and more. */
   lifetimes?: { ikeSeconds: number; espSeconds: number }
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */

@@ -17,7 +17,7 @@ connections {
     rand_time = 0
     dpd_delay = 30s
     ${certificate ? 'send_cert = always\n    local {\n      auth = pubkey\n      certs = own.pem\n    }' : 'local { auth = psk }'}
-    remote { auth = ${certificate ? `pubkey\n      id = ${server}\n   ` : 'psk'} }
+    remote { auth = ${certificate ? `pubkey\n      id = "${certificate.server}"\n   ` : 'psk'} }
     children {
       l2tp {
         mode = transport

@@ -13,12 +13,14 @@ case $1 in
   up)
     start || exit 10
     : >/run/charon.log
-    swanctl --load-all --clear --noprompt --uri $vici --file "$2" >/run/load.out 2>&1 || { cat /run/load.out; exit 10; }
+    cp "$2" /etc/swanctl/swanctl.conf
+    swanctl --load-all --clear --noprompt --uri $vici >/run/load.out 2>&1 || { cat /run/load.out; exit 10; }
     swanctl --initiate --child l2tp --timeout "$3" --loglevel 1 --uri $vici || exit 11
     ;;
   listen)
     start || exit 10
-    swanctl --load-all --clear --noprompt --uri $vici --file "$2"
+    cp "$2" /etc/swanctl/swanctl.conf
+    swanctl --load-all --clear --noprompt --uri $vici
     ;;
   down)
     swanctl --terminate --ike lab --timeout 3 --uri $vici >/dev/null 2>&1 ||
