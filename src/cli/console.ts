@@ -1,6 +1,7 @@
 // `gatehouse console`: the device's command line, on the terminal that it is started on or on a serial line of its own (`--tty`). `--boot` and
 // `--guard` are for the system: what rolls back a commit that nobody confirms when the board starts, or when its time is over.
 import { existsSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -45,6 +46,8 @@ export function run(args: readonly string[]): Promise<number> {
     }
     if (values.baud !== undefined && !/^\d{3,7}$/.test(values.baud)) throw new UsageError('--baud 115200 is right')
     const { serveConsole } = await import('../console/session.ts')
+    // A board's unit starts it ahead of everything else; what is typed later must not stand before the daemon's work.
+    if (getPriority() < 0) setPriority(0)
     const line = openTty(values.tty, values.baud)
     try {
       await serveConsole(device, line.terminal, { once: values.tty === undefined })
