@@ -163,7 +163,14 @@ export type WorkResult =
   /** `subject` of the peer's certificate, for people. */
   | { readonly is: 'verified'; readonly subject: string }
   /** The peer's value is 0, 1, p-1, p or above, no point of the curve, or the library refused; or, of certificates, one sentence. */
-  | { readonly is: 'failed'; readonly reason: string }
+  | { readonly is: 'failed'; readonly reason: string; readonly tell?: CertificateFault }
+
+/** What the peer is told of its certificates (RFC 2408 §3.14.1); AUTHENTICATION-FAILED without. */
+export type CertificateFault =
+  | 'INVALID-CERTIFICATE'
+  | 'INVALID-CERT-AUTHORITY'
+  | 'INVALID-ID-INFORMATION'
+  | 'INVALID-SIGNATURE'
 
 /** Two ESP SAs that one quick mode made. Keys as the fast path wants them (GCM: key, then salt). */
 export type SaPair = {

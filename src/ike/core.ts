@@ -216,6 +216,12 @@ function exchange(turn: Turn, sa: IkeSa, received: Received): void {
     case exchangeType.quick:
       return quickMode(turn, sa, received)
     case exchangeType.informational:
+      if (
+        sa.phase1.is === 'awaiting MM6' &&
+        header.encrypted &&
+        initiator.receiveRefusal(turn, sa, sa.phase1, received)
+      )
+        return
       if (header.encrypted && !protection(sa)) return park(sa, received)
       return informational.receiveInformational(turn, sa, received)
     default:

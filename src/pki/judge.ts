@@ -30,17 +30,20 @@ export type JudgeWork =
 export type JudgeResult =
   | { readonly is: 'signed'; readonly signature: Uint8Array }
   | { readonly is: 'verified'; readonly subject: string }
-  /** One sentence. */
-  | { readonly is: 'failed'; readonly reason: string }
+  /** One sentence, and what the peer is told. */
+  | Failed
+
+type Failed = { readonly is: 'failed'; readonly reason: string; readonly tell?: Fault }
+
+/** Has the shape of IKE's CertificateFault. */
+type Fault = 'INVALID-CERTIFICATE' | 'INVALID-CERT-AUTHORITY' | 'INVALID-ID-INFORMATION' | 'INVALID-SIGNATURE'
 
 /** Certificate encodings of RFC 2408 §3.9 that are read. */
 const encodings = { pkcs7: 1, x509: 4 } as const
 
 type Rule = { readonly settings: RuleSettings; readonly trust: Trust }
 
-type Judgement =
-  | { readonly is: 'believed'; readonly path: readonly Certificate[]; readonly rule: Rule }
-  | { readonly is: 'failed'; readonly reason: string }
+type Judgement = { readonly is: 'believed'; readonly path: readonly Certificate[]; readonly rule: Rule } | Failed
 
 export class Judge {
   #rules = new Map<string, Rule>()
@@ -77,8 +80,9 @@ export class Judge {
       const judgement = this.believe(work)
       if (judgement.is === 'failed') return judgement
       const { path, rule } = judgement
-      const reason = await this.#revocation.fault(path, rule.settings)
-      return reason === undefined ? { is: 'verified', subject: showName(path[0]!.subject) } : { is: 'failed', reason }
+      const fault = await this.#revocation.fault(path, rule.settings)
+      if (fault) return failed(fault.why, fault.revoked ? 'INVALID-CERTIFICATE' : undefined)
+      return { is: 'verified', subject: showName(path[0]!.subject) }
     } catch (error) {
       return { is: 'failed', reason: `the certificate could not be judged: ${(error as Error).message}` }
     }
@@ -110,20 +114,22 @@ export class Judge {
       at: this.#now(),
       purpose: rule.settings.purpose,
     })
-    if (judged.is === 'refused') return failed(judged.why)
-    if (!own) return failed(unsigned(leaf, work.method))
+    if (judged.is === 'refused')
+      return failed(judged.why, judged.unknown ? 'INVALID-CERT-AUTHORITY' : 'INVALID-CERTIFICATE')
+    if (!own) return failed(unsigned(leaf, work.method), 'INVALID-SIGNATURE')
     const fault = identityFault(leaf, work.identity.idType, work.identity.data)
-    if (fault) return failed(fault)
+    if (fault) return failed(fault, 'INVALID-ID-INFORMATION')
     const meant = rule.settings.identity
     if (meant !== undefined && !speaksFor(leaf, meant))
       return failed(
         `the certificate of ${showName(leaf.subject)} does not speak for ${meant}, which was meant: have it issued with that as subjectAltName, or name the peer as its certificate does`,
+        'INVALID-ID-INFORMATION',
       )
     return { is: 'believed', path: judged.path, rule }
   }
 }
 
-const failed = (reason: string): { readonly is: 'failed'; readonly reason: string } => ({ is: 'failed', reason })
+const failed = (reason: string, tell?: Fault): Failed => ({ is: 'failed', reason, ...(tell ? { tell } : {}) })
 
 function unsigned(leaf: Certificate, method: number): string {
   const who = `the certificate of ${showName(leaf.subject)}`
@@ -137,9 +143,7 @@ const mostCertificates = 16
 
 function readAll(
   encoded: readonly Encoded[],
-):
-  | { readonly is: 'read'; readonly certificates: readonly Certificate[] }
-  | { readonly is: 'failed'; readonly reason: string } {
+): { readonly is: 'read'; readonly certificates: readonly Certificate[] } | Failed {
   const certificates: Certificate[] = []
   for (const { encoding, data } of encoded) {
     try {
@@ -150,7 +154,10 @@ function readAll(
         certificates.push(parseCertificate(der))
       }
     } catch (error) {
-      return failed(`a certificate that the peer sent can't be read (${(error as Error).message}): have it issued anew`)
+      return failed(
+        `a certificate that the peer sent can't be read (${(error as Error).message}): have it issued anew`,
+        'INVALID-CERTIFICATE',
+      )
     }
   }
   return { is: 'read', certificates }

@@ -20,7 +20,9 @@ export type Purpose = 'client' | 'gateway' | 'any'
 
 export type Judged =
   /** From the peer's certificate to the authority. */
-  { readonly is: 'trusted'; readonly path: readonly Certificate[] } | { readonly is: 'refused'; readonly why: string }
+  | { readonly is: 'trusted'; readonly path: readonly Certificate[] }
+  /** `unknown`: no chain leads to an authority of ours. */
+  | { readonly is: 'refused'; readonly why: string; readonly unknown?: true }
 
 // Ours: certificates in one chain, and steps in looking for one, so that nobody keeps us busy.
 const longestPath = 8
@@ -36,7 +38,7 @@ export function judge(
     return { is: 'refused', why: 'the peer sent no certificate; give it one of an authority that is trusted here' }
   const paths = pathsFrom(leaf, [...others, ...trust.intermediates], trust.authorities)
   const first = paths[0]
-  if (!first) return { is: 'refused', why: untrusted(leaf, trust) }
+  if (!first) return { is: 'refused', why: untrusted(leaf, trust), unknown: true }
   let why: string | undefined
   for (const path of paths) {
     const fault = pathFault(path, trust, at) ?? leafFault(leaf, purpose)

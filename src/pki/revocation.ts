@@ -46,17 +46,26 @@ export class Revocation {
     this.#failed.clear()
   }
 
-  /** Why the path may not be believed, in one sentence, or undefined. */
-  async fault(path: readonly Certificate[], rule: RuleSettings): Promise<string | undefined> {
+  /** Why the path may not be believed, in one sentence, or undefined. `revoked`: known to be; else nothing can be found out. */
+  async fault(
+    path: readonly Certificate[],
+    rule: RuleSettings,
+  ): Promise<{ readonly why: string; readonly revoked: boolean } | undefined> {
     if (rule.revocation === 'off') return undefined
     for (let i = path.length - 2; i >= 0; i--) {
       const certificate = path[i]!
       const standing = await this.#standing(certificate, path[i + 1]!, rule)
       const who = `the certificate of ${showName(certificate.subject)}`
       if (standing.is === 'revoked')
-        return `${who} was revoked on ${new Date(standing.at).toISOString().slice(0, 10)} by ${showName(certificate.issuer)}: issue a new one to whoever may still come in`
+        return {
+          why: `${who} was revoked on ${new Date(standing.at).toISOString().slice(0, 10)} by ${showName(certificate.issuer)}: issue a new one to whoever may still come in`,
+          revoked: true,
+        }
       if (standing.is === 'unknown' && rule.revocation === 'strict')
-        return `whether ${who} was revoked can't be found out (${standing.why}), and certificates.revocation is strict: mend the source, or set it to standard`
+        return {
+          why: `whether ${who} was revoked can't be found out (${standing.why}), and certificates.revocation is strict: mend the source, or set it to standard`,
+          revoked: false,
+        }
     }
     return undefined
   }

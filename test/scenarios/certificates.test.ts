@@ -147,35 +147,48 @@ describe('who gets in', () => {
 })
 
 describe('who does not', () => {
-  const cases: readonly [string, Side, RegExp][] = [
+  const cases: readonly [string, Side, RegExp, string][] = [
     [
       'of an authority that is not trusted',
       { own: [certify('CN=eve', { kind: 'rsa' }, other)], trusts: [root] },
       /^certificate: .*CN=Somebody else.*no chain.*CN=Root/,
+      'INVALID-CERT-AUTHORITY',
     ],
     [
       'expired',
       { own: [certify('CN=old', { kind: 'rsa', notAfter: noon - 86_400_000 }, root)], trusts: [root] },
       /^certificate: .*CN=old expired on 2026-05-31: renew it/,
+      'INVALID-CERTIFICATE',
     ],
     [
       'not for clients',
       { own: [certify('CN=web', { kind: 'rsa', extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] }, root)], trusts: [root] },
       /^certificate: .*not for IPsec.*client authentication/,
+      'INVALID-CERTIFICATE',
     ],
   ]
-  test.each(cases)('%s', (_, side, sentence) => {
+  test.each(cases)('%s: we say why, and the peer is told the kind at once, sealed', (_, side, sentence, told) => {
     const w = world({ own: [gw], trusts: [root] }, side)
     dial(w)
     expect(w.gateway.up).toEqual([])
     expect(refusals(w.gateway)[0]).toMatch(sentence)
     expect(w.gateway.eventsOf('ike.negotiation.refused')[0]?.userSees).toBe(789)
+    expect(refusals(w.client)).toEqual([
+      `certificate: ${server}:500 refused our certificate (it said ${told}): its log says why`,
+    ])
+    expect(w.client.eventsOf('ike.notify.received')).toEqual([])
+    expect(w.gateway.core.status()).toEqual([])
   })
 
   test('the gateway that is meant is another one: the client refuses, and says so', () => {
     const w = world({ own: [gw], trusts: [root] }, { own: [alice], trusts: [root], identity: 'vpn.example.com' })
     dial(w)
     expect(w.client.up).toEqual([])
+    expect(w.gateway.eventsOf('ike.notify.received')).toMatchObject([
+      { notify: 'INVALID-ID-INFORMATION', authenticated: true },
+    ])
+    // Its Delete came too.
+    expect(w.gateway.core.status().map(({ state }) => state)).toEqual(['deleted'])
     expect(w.client.news).toMatchObject([
       { do: 'failed', reason: expect.stringMatching(/CN=gw.example.org does not speak for vpn.example.com/) },
     ])
@@ -195,6 +208,7 @@ describe('who does not', () => {
       /^certificate: the peer’s signature is not by the key of the certificate of CN=alice/,
     )
     expect(w.gateway.up).toEqual([])
+    expect(refusals(w.client)[0]).toContain('it said INVALID-SIGNATURE')
   })
 
   test('only certificates where there is only a key, and the other way round', () => {

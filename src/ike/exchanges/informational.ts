@@ -4,7 +4,7 @@ import { samePath, sourceOf } from '../../wire/address.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { PeerGoneReason } from '../contract.ts'
 import { alive } from '../dpd.ts'
-import { exchangeIv, hash1 } from '../keys.ts'
+import { exchangeIv, hash1, type IkeKeys } from '../keys.ts'
 import { defaultSeconds, ikeSeconds } from '../lifetimes.ts'
 import { hashed, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { breach, required } from '../message-rules.ts'
@@ -40,7 +40,7 @@ export function receiveInformational(turn: Turn, sa: IkeSa, received: Received):
   if (!secured) return
   if (sa.seen.has(header.messageId)) return
   const iv = exchangeIv(secured.keys, secured.lastBlock, header.messageId)
-  const opened = authentic(sa, iv, received)
+  const opened = authentic(secured.keys, iv, received)
   if (typeof opened === 'string') return reportInvalid(turn, path, opened)
   markSeen(sa, header.messageId)
   follow(turn, sa, path)
@@ -52,8 +52,7 @@ export function receiveInformational(turn: Turn, sa: IkeSa, received: Received):
 }
 
 /** Decrypted, by the rules, and with the right HASH(1); or what is wrong. */
-function authentic(sa: IkeSa, iv: Uint8Array, received: Received): Opened | string {
-  const { keys } = protection(sa)!
+function authentic(keys: IkeKeys, iv: Uint8Array, received: Received): Opened | string {
   try {
     const opened = open(keys, iv, received)
     if (!opened) return 'an informational message that is no whole number of cipher blocks'
@@ -66,6 +65,14 @@ function authentic(sa: IkeSa, iv: Uint8Array, received: Received): Opened | stri
     if (error instanceof WireError) return `an informational message that does not decrypt: ${error.message}`
     throw error
   }
+}
+
+/** The error that a sealed message holds which came in the place of MM6, or undefined where it is something else. */
+export function refusalIn({ keys, lastBlock }: Secured, received: Received): string | undefined {
+  const opened = authentic(keys, exchangeIv(keys, lastBlock, received.header.messageId), received)
+  if (typeof opened === 'string') return undefined
+  const said = opened.chain.payloads.find((one) => one.is === 'N' && one.notify < notifyType.CONNECTED)
+  return said?.is === 'N' ? nameOf(notifyType, said.notify, 'notify') : undefined
 }
 
 // Nobody can know whether a notify in clear is the peer's. It serves the sentence of a failure that happens anyway.
@@ -174,8 +181,18 @@ function shorten(turn: Turn, sa: IkeSa, payload: NotifyPayload): void {
 /** Sends payloads sealed and authenticated in an exchange of their own; returns the message. */
 export function inform(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): Uint8Array | undefined {
   const secured = protection(sa)
-  if (!secured) return undefined
-  const { keys, lastBlock } = secured
+  return secured && informBy(turn, sa, secured, payloads)
+}
+
+type Secured = { readonly keys: IkeKeys; readonly lastBlock: Uint8Array }
+
+/** The same before the ISAKMP SA stands: who refuses an identification has keys already, and nothing is told in clear. */
+export function informBy(
+  turn: Turn,
+  sa: IkeSa,
+  { keys, lastBlock }: Secured,
+  payloads: readonly Payload[],
+): Uint8Array {
   const messageId = newMessageId(turn, sa)
   const iv = exchangeIv(keys, lastBlock, messageId)
   const chain = hashed(payloads, (after) => hash1(keys, messageId, after))
@@ -200,7 +217,11 @@ export function sayDeletePair(turn: Turn, sa: IkeSa, { inboundSpi }: Pair): void
 }
 
 export function sayDeleteIke(turn: Turn, sa: IkeSa): void {
-  inform(turn, sa, [deletePayload({ doi: doi.IPSEC, protocol: protocolId.ISAKMP, spis: [ikeSpi(sa.cookies)] })])
+  inform(turn, sa, [deleteOfIke(sa)])
+}
+
+export function deleteOfIke({ cookies }: IkeSa): Payload {
+  return deletePayload({ doi: doi.IPSEC, protocol: protocolId.ISAKMP, spis: [ikeSpi(cookies)] })
 }
 
 /** Deletes of everything of the peer, ESP first, ISAKMP last, as Windows says them; then it is forgotten. */

@@ -26,7 +26,7 @@ import { initialContact } from '../wire/notifications.ts'
 import { exchangeType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
-import { sayDeleteIke } from './informational.ts'
+import { refusalIn, sayDeleteIke } from './informational.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
 import {
   signatureDone as afterSignature,
@@ -235,6 +235,24 @@ export function receiveMM6(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiti
     notifies: all(payloads, 'N'),
   })
   if (sa.request) beginForRequest(turn, sa, sa.request)
+}
+
+/**
+ * (6) A sealed error in the place of MM6: our identification is refused. With signatures the keys prove no more than that whoever made the exchange with
+ * us says so, and he could as well keep silent. Answers whether it was one.
+ */
+export function receiveRefusal(
+  turn: Turn,
+  sa: IkeSa,
+  { exchanged, keys, iv }: Phase1 & { is: 'awaiting MM6' },
+  received: Received,
+): boolean {
+  const said = refusalIn({ keys, lastBlock: iv }, received)
+  if (said === undefined) return false
+  const signed = signs(exchanged.agreed.method)
+  const why = `${showEndpoint(sa.path.remote)} refused our ${signed ? 'certificate' : 'identification'} (it said ${said}): its log says why`
+  failSa(turn, sa, signed ? 'certificate' : 'pre-shared key', why)
+  return true
 }
 
 /** A signature or a judgement of certificates is there. */

@@ -13,10 +13,10 @@ import { remember, sendUntilAnswered } from '../retransmit.ts'
 import { advance } from '../sa.ts'
 import type { Exchanged, IkeSa, Phase1, SignatureWork } from '../state.ts'
 import { arm, policyOf, reportInvalid, send, startCertificateWork, type Turn } from '../turn.ts'
-import { initialContact } from '../wire/notifications.ts'
-import { exchangeType } from '../wire/numbers.ts'
+import { ikeNotify, ikeSpi, initialContact } from '../wire/notifications.ts'
+import { exchangeType, notifyType } from '../wire/numbers.ts'
 import { idPayload, type Payload, sigPayload } from '../wire/payloads.ts'
-import { responderLifetime } from './informational.ts'
+import { deleteOfIke, informBy, responderLifetime } from './informational.ts'
 import { establish, giveUp, seenBy } from './phase1.ts'
 
 type Work<To extends SignatureWork['to']> = SignatureWork & { readonly to: To }
@@ -152,7 +152,10 @@ export function receiveSignedMM5(
 }
 
 function judgedMM5(turn: Turn, sa: IkeSa, work: Work<'judge MM5'>, result: WorkResult): void {
-  if (result.is !== 'verified') return giveUp(turn, sa, 'certificate', refusal(result), seenBy(sa.client, 789))
+  if (result.is !== 'verified') {
+    informBy(turn, sa, { keys: work.keys, lastBlock: work.iv }, [faultOf(sa, result)])
+    return giveUp(turn, sa, 'certificate', refusal(result), seenBy(sa.client, 789))
+  }
   const credential = ownCredential(turn, sa, work.exchanged.agreed.method)
   if (!credential) return giveUp(turn, sa, 'certificate', noCredential, seenBy(sa.client, 789))
   sign(turn, sa, { ...work, to: 'sign MM6', credential, subject: result.subject })
@@ -160,6 +163,12 @@ function judgedMM5(turn: Turn, sa: IkeSa, work: Work<'judge MM5'>, result: WorkR
 
 function refusal(result: WorkResult): string {
   return result.is === 'failed' ? result.reason : 'the certificate was judged with the wrong kind of result'
+}
+
+// Under the keys of the exchange: nobody else learns what we think of the peer.
+function faultOf({ cookies }: IkeSa, result: WorkResult): Payload {
+  const what = (result.is === 'failed' && result.tell) || 'AUTHENTICATION-FAILED'
+  return ikeNotify(notifyType[what], ikeSpi(cookies))
 }
 
 function sendSignedMM6(turn: Turn, sa: IkeSa, work: Work<'sign MM6'>, result: WorkResult): void {
@@ -220,8 +229,14 @@ export function receiveSignedMM6(
 }
 
 function judgedMM6(turn: Turn, sa: IkeSa, work: Work<'judge MM6'>, result: WorkResult, fail: Fail): void {
-  if (result.is !== 'verified') return fail(refusal(result))
   const { exchanged, keys, iv, identity, notifies, path } = work
+  if (result.is !== 'verified') {
+    // For the responder the ISAKMP SA stands since it sent MM6.
+    const secured = { keys, lastBlock: iv }
+    informBy(turn, sa, secured, [faultOf(sa, result)])
+    informBy(turn, sa, secured, [deleteOfIke(sa)])
+    return fail(refusal(result))
+  }
   establish(turn, sa, {
     path,
     agreed: exchanged.agreed,
