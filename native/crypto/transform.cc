@@ -53,6 +53,17 @@ std::optional<Transform> transformFromNames(std::string_view cipher, std::string
   return std::nullopt;
 }
 
+std::optional<Transform> otherTruncation(const Transform& transform) noexcept {
+  Transform other = transform;
+  if (transform.integrity == Integrity::hmacSha256_128) {
+    other.integrity = Integrity::hmacSha256_96;
+  } else if (transform.integrity == Integrity::hmacSha256_96) {
+    other.integrity = Integrity::hmacSha256_128;
+  }
+  if (other == transform || transform.blockSize() < 8) return std::nullopt;
+  return other;
+}
+
 std::string nameOf(const Transform& transform) {
   std::string name = "unknown";
   for (const CipherName& c : cipherNames) {

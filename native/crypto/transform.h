@@ -134,6 +134,10 @@ struct Transform {
 /// From the names of src/algorithms (`aes128gcm16`, `sha256_96`; no hash: empty). Nothing if a name is unknown or the pair is no transform.
 std::optional<Transform> transformFromNames(std::string_view cipher, std::string_view hash, bool esn);
 
+/// The same with SHA2-256 cut to the other length: a draft of RFC 4868 said 96 bits, and Linux before 2.6.33 with all Androids of its time does so. Nothing
+/// for other transforms, nor for NULL, with which a packet's length does not tell the two apart.
+std::optional<Transform> otherTruncation(const Transform& transform) noexcept;
+
 /// `aes128-sha1`, `aes128gcm16`: as proposal strings write it.
 std::string nameOf(const Transform& transform);
 

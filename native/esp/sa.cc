@@ -17,14 +17,17 @@ std::unique_ptr<crypto::Key> checked(std::uint32_t spi, std::unique_ptr<crypto::
 
 }  // namespace
 
-InboundSa::InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::uint32_t replayWindow, void* owner)
+InboundSa::InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::uint32_t replayWindow, void* owner,
+                     std::unique_ptr<crypto::Key> other)
     : key_(checked(spi, std::move(key), crypto::Direction::open)),
       owner_(owner),
       spi_(spi),
       headRoom_(static_cast<std::uint8_t>(key_->transform().headRoom())),
       icvLength_(static_cast<std::uint8_t>(key_->transform().icvLength())),
       blockSize_(static_cast<std::uint8_t>(key_->transform().blockSize())),
-      window_(replayWindow, key_->transform().esn) {}
+      truncation_(other ? Truncation::open : Truncation::asAgreed),
+      window_(replayWindow, key_->transform().esn),
+      other_(std::move(other)) {}
 
 Counters InboundSa::counters() const noexcept {
   constexpr auto relaxed = std::memory_order_relaxed;
@@ -36,7 +39,8 @@ Counters InboundSa::counters() const noexcept {
           .dummies = dummies_.load(relaxed)};
 }
 
-OutboundSa::OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void* owner, std::uint64_t sent)
+OutboundSa::OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void* owner, std::uint64_t sent,
+                       std::unique_ptr<crypto::Key> other)
     : key_(checked(spi, std::move(key), crypto::Direction::seal)),
       owner_(owner),
       spi_(spi),
@@ -44,12 +48,15 @@ OutboundSa::OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void
       icvLength_(static_cast<std::uint8_t>(key_->transform().icvLength())),
       blockSize_(static_cast<std::uint8_t>(key_->transform().blockSize())),
       counterIv_(key_->transform().cipher == crypto::Cipher::aesGcm),
-      largestPayload_(static_cast<std::uint32_t>(key_->transform().largestPayload(maximumPacket))),
+      largestPayload_(
+          static_cast<std::uint32_t>(std::min(key_->transform().largestPayload(maximumPacket),
+                                              (other ? *other : *key_).transform().largestPayload(maximumPacket)))),
       lastSequence_(key_->transform().esn ? std::numeric_limits<std::uint64_t>::max()
                                           : std::numeric_limits<std::uint32_t>::max()),
       lowSequence_(std::max(lastSequence_ / 4 * 3, std::min(sent, lastSequence_ - 1) + 1)),
       sequence_(sent),
-      initialSequence_(sent) {}
+      initialSequence_(sent),
+      other_(std::move(other)) {}
 
 Counters OutboundSa::counters() const noexcept {
   return {.packets = sequence() - initialSequence_, .octets = octets_.load(std::memory_order_relaxed)};

@@ -30,12 +30,16 @@ struct Counters {
   friend bool operator==(const Counters&, const Counters&) = default;
 };
 
+/// How long the peer's integrity values are, where SHA2-256 has two forms (crypto::otherTruncation): its first authentic packet tells.
+enum class Truncation : std::uint8_t { open, asAgreed, other };
+
 class alignas(64) InboundSa {
  public:
   /// `owner` is the caller's: what the SA belongs to. It must live as long as the SA.
+  /// `other` is the key of the other truncation, or null: then there is nothing to find out.
   /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
   InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::uint32_t replayWindow = defaultReplayWindow,
-            void* owner = nullptr);
+            void* owner = nullptr, std::unique_ptr<crypto::Key> other = nullptr);
 
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
   [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
@@ -43,6 +47,10 @@ class alignas(64) InboundSa {
   /// Before any worker can see the SA.
   void setOwner(void* owner) noexcept { owner_ = owner; }
   [[nodiscard]] const ReplayWindow& window() const noexcept { return window_; }
+  /// The peer cuts its integrity values otherwise than was agreed on.
+  [[nodiscard]] bool switched() const noexcept {
+    return truncation_.load(std::memory_order_relaxed) == Truncation::other;
+  }
   [[nodiscard]] Counters counters() const noexcept;
 
  private:
@@ -55,6 +63,8 @@ class alignas(64) InboundSa {
   std::uint8_t headRoom_;
   std::uint8_t icvLength_;
   std::uint8_t blockSize_;
+  /// Written with the first authentic packet, once.
+  std::atomic<Truncation> truncation_;
   ReplayWindow window_;
   // Written under the window's lock.
   std::atomic<std::uint64_t> packets_{0};
@@ -64,13 +74,16 @@ class alignas(64) InboundSa {
   std::atomic<std::uint64_t> forged_{0};
   std::atomic<std::uint64_t> malformed_{0};
   std::atomic<std::uint64_t> dummies_{0};
+  std::unique_ptr<crypto::Key> other_;
 };
 
 class alignas(64) OutboundSa {
  public:
   /// `sent`: sequence numbers taken as used already; for tests and for an SA that moves between processes.
   /// Throws std::invalid_argument for SPI 0..255 or a key of the other direction.
-  OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void* owner = nullptr, std::uint64_t sent = 0);
+  /// `other`: as an InboundSa's.
+  OutboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, void* owner = nullptr, std::uint64_t sent = 0,
+             std::unique_ptr<crypto::Key> other = nullptr);
 
   [[nodiscard]] std::uint32_t spi() const noexcept { return spi_; }
   [[nodiscard]] const crypto::Transform& transform() const noexcept { return key_->transform(); }
@@ -81,12 +94,27 @@ class alignas(64) OutboundSa {
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
   [[nodiscard]] Counters counters() const noexcept;
 
-  // For MSS, MTU and buffers: see Transform.
+  /// From now on with the other truncation. Any thread.
+  void switchOver() noexcept { switched_.store(other_ != nullptr, std::memory_order_relaxed); }
+  [[nodiscard]] bool switched() const noexcept { return switched_.load(std::memory_order_relaxed); }
+
+  // For MSS, MTU and buffers: see Transform. Right for both truncations.
   [[nodiscard]] std::size_t headRoom() const noexcept { return key_->transform().headRoom(); }
-  [[nodiscard]] std::size_t tailRoom() const noexcept { return key_->transform().tailRoom(); }
+  [[nodiscard]] std::size_t tailRoom() const noexcept { return longest().tailRoom(); }
+  [[nodiscard]] std::size_t largestPayload(std::size_t sealed) const noexcept {
+    return longest().largestPayload(sealed);
+  }
+  /// `switched` as the packet's.
+  [[nodiscard]] std::size_t sealedLength(std::size_t payload, bool switched) const noexcept {
+    return (switched ? other_ : key_)->transform().sealedLength(payload);
+  }
 
  private:
   friend class Worker;
+
+  [[nodiscard]] const crypto::Transform& longest() const noexcept {
+    return other_ && other_->icvLength() > key_->icvLength() ? other_->transform() : key_->transform();
+  }
 
   std::unique_ptr<crypto::Key> key_;
   void* owner_;
@@ -108,6 +136,8 @@ class alignas(64) OutboundSa {
   std::atomic<std::uint64_t> sequence_;
   std::atomic<std::uint64_t> octets_{0};
   std::uint64_t initialSequence_;
+  std::unique_ptr<crypto::Key> other_;
+  std::atomic<bool> switched_{false};
 };
 
 }  // namespace gatehouse::esp

@@ -47,6 +47,11 @@ void writeBig64(std::uint8_t* to, std::uint64_t value) noexcept {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
+/// Whole blocks, one at least, beside `fixed` octets.
+constexpr bool whole(std::uint32_t length, std::uint32_t fixed, std::uint32_t block) noexcept {
+  return length <= maximumPacket && length >= fixed + block && ((length - fixed) & (block - 1)) == 0;
+}
+
 /// For counters that have one writer at a time.
 void addUnderLock(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept {
   counter.store(counter.load(relaxed) + value, relaxed);
@@ -137,12 +142,10 @@ void Worker::build(OutboundPacket& packet, std::uint64_t sequence, Job& job) noe
   trailer[padding + 1] = packet.nextHeader;
 
   const std::uint32_t length = sa.headRoom_ + packet.length + padding + static_cast<std::uint32_t>(espTrailerLength);
+  crypto::Key& key = packet.switched ? *sa.other_ : *sa.key_;
   packet.esp = esp;
-  packet.espLength = length + sa.icvLength_;
-  job = {.key = sa.key_.get(),
-         .packet = esp,
-         .length = length,
-         .sequenceHigh = static_cast<std::uint32_t>(sequence >> 32)};
+  packet.espLength = length + static_cast<std::uint32_t>(key.icvLength());
+  job = {.key = &key, .packet = esp, .length = length, .sequenceHigh = static_cast<std::uint32_t>(sequence >> 32)};
 }
 
 /// From a pool that is drawn for many packets at once; empty with the NULL cipher.
@@ -189,11 +192,17 @@ bool Worker::accept(InboundPacket& packet, Job& job, std::uint64_t& sequence) no
     return false;
   }
   InboundSa& sa = *packet.sa;
-  const std::uint32_t fixed = std::uint32_t{sa.headRoom_} + sa.icvLength_;
-  if (packet.length > maximumPacket || packet.length < fixed + sa.blockSize_ ||
-      ((packet.length - fixed) & (sa.blockSize_ - 1U)) != 0) {
-    packet.result = OpenResult::tooShort;
-    return false;
+  const Truncation truncation = sa.truncation_.load(relaxed);
+  crypto::Key* key = sa.key_.get();
+  std::uint32_t icvLength = sa.icvLength_;
+  if (truncation == Truncation::other || !whole(packet.length, sa.headRoom_ + icvLength, sa.blockSize_)) {
+    // No packet is whole with both truncations, whose lengths differ by half a block or less.
+    key = truncation == Truncation::asAgreed ? nullptr : sa.other_.get();
+    icvLength = key == nullptr ? 0 : static_cast<std::uint32_t>(key->icvLength());
+    if (key == nullptr || !whole(packet.length, sa.headRoom_ + icvLength, sa.blockSize_)) {
+      packet.result = OpenResult::tooShort;
+      return false;
+    }
   }
   sequence = sa.window_.infer(readBig32(packet.esp + 4));
   if (!sa.window_.check(sequence)) {
@@ -201,9 +210,9 @@ bool Worker::accept(InboundPacket& packet, Job& job, std::uint64_t& sequence) no
     sa.replayed_.fetch_add(1, relaxed);
     return false;
   }
-  job = {.key = sa.key_.get(),
+  job = {.key = key,
          .packet = packet.esp,
-         .length = packet.length - sa.icvLength_,
+         .length = packet.length - icvLength,
          .sequenceHigh = static_cast<std::uint32_t>(sequence >> 32)};
   return true;
 }
@@ -230,11 +239,11 @@ void Worker::deliver(InboundPacket& packet, const Job& job, std::uint64_t sequen
     packet.payload = payload;
     packet.payloadLength = room - padding;
   }
-  count(packet, sequence);
+  count(packet, job, sequence);
 }
 
 /// The number is taken whatever the content: it is authentic.
-void Worker::count(InboundPacket& packet, std::uint64_t sequence) noexcept {
+void Worker::count(InboundPacket& packet, const Job& job, std::uint64_t sequence) noexcept {
   InboundSa& sa = *packet.sa;
   const Taken taken = sa.window_.commit(sequence, [&] {
     if (packet.result == OpenResult::ok) {
@@ -252,6 +261,7 @@ void Worker::count(InboundPacket& packet, std::uint64_t sequence) noexcept {
     return;
   }
   packet.first = taken == Taken::first;
+  if (packet.first) sa.truncation_.store(job.key == sa.key_.get() ? Truncation::asAgreed : Truncation::other, relaxed);
   packet.newest = taken == Taken::first || taken == Taken::newest;
 }
 

@@ -31,6 +31,8 @@ struct OutboundPacket {
   std::uint8_t* payload = nullptr;
   std::uint32_t length = 0;
   std::uint8_t nextHeader = 0;
+  /// Which truncation its place was measured for: what sa->switched() said then.
+  bool switched = false;
 
   // Out.
   SealResult result = SealResult::engineFailed;
@@ -103,7 +105,7 @@ class Worker {
   void openChunk(const SaTable& table, std::span<InboundPacket> packets) noexcept;
   static bool accept(InboundPacket& packet, crypto::Job& job, std::uint64_t& sequence) noexcept;
   static void deliver(InboundPacket& packet, const crypto::Job& job, std::uint64_t sequence) noexcept;
-  static void count(InboundPacket& packet, std::uint64_t sequence) noexcept;
+  static void count(InboundPacket& packet, const crypto::Job& job, std::uint64_t sequence) noexcept;
 
   std::unique_ptr<crypto::Context> context_;
   std::unique_ptr<crypto::RandomSource> random_;

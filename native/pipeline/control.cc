@@ -84,9 +84,18 @@ class Control::Plan {
     const crypto::Transform out = transformOf(command.outbound);
     const crypto::Engine& engine = *control_.context_.engine;
     try {
-      keys.push_back(
-          {engine.expand(in, crypto::Direction::open, command.inbound.cipherKey, command.inbound.integrityKey),
-           engine.expand(out, crypto::Direction::seal, command.outbound.cipherKey, command.outbound.integrityKey)});
+      Keys made{engine.expand(in, crypto::Direction::open, command.inbound.cipherKey, command.inbound.integrityKey),
+                engine.expand(out, crypto::Direction::seal, command.outbound.cipherKey, command.outbound.integrityKey),
+                nullptr, nullptr};
+      const auto otherIn = crypto::otherTruncation(in);
+      const auto otherOut = crypto::otherTruncation(out);
+      if (otherIn && otherOut && engine.supports(*otherIn) && engine.supports(*otherOut)) {
+        made.otherInbound =
+            engine.expand(*otherIn, crypto::Direction::open, command.inbound.cipherKey, command.inbound.integrityKey);
+        made.otherOutbound = engine.expand(*otherOut, crypto::Direction::seal, command.outbound.cipherKey,
+                                           command.outbound.integrityKey);
+      }
+      keys.push_back(std::move(made));
     } catch (const std::invalid_argument& error) {
       throw Refused("unsupported-algorithm", error.what());
     }
@@ -309,13 +318,14 @@ void Control::make(const RemovePeer& command) {
 
 void Control::make(const AddPair& command, Keys& keys) {
   Peer& owner = *peer(command.peer);
-  auto outbound = std::make_unique<esp::OutboundSa>(command.outbound.spi, std::move(keys.outbound));
+  auto outbound = std::make_unique<esp::OutboundSa>(command.outbound.spi, std::move(keys.outbound), nullptr, 0,
+                                                    std::move(keys.otherOutbound));
   auto selector = command.tunnel ? std::make_unique<const Selector>(command.tunnel->second) : nullptr;
   owner.pairs.push_back(
       std::make_unique<Pair>(owner, nextOrdinal_++, command.encapsulated, std::move(outbound), std::move(selector)));
   Pair& live = *owner.pairs.back();
-  auto inbound =
-      std::make_unique<esp::InboundSa>(command.inbound.spi, std::move(keys.inbound), command.replayWindow, &live);
+  auto inbound = std::make_unique<esp::InboundSa>(command.inbound.spi, std::move(keys.inbound), command.replayWindow,
+                                                  &live, std::move(keys.otherInbound));
   live.inboundSpi = command.inbound.spi;
   live.inbound = inbound.get();
   live.natOa = command.natOa;
@@ -479,7 +489,7 @@ std::unique_ptr<const Route> Control::routeOf(const Pair& pair, const Path& path
   const uint32_t known = routeMtu_(path);
   const uint32_t mtu = known == 0 ? usualPathMtu : std::clamp(known, leastPathMtu, usualPathMtu);
   const uint32_t outer = (path.remote.address.isV4() ? 20U : 40U) + (pair.encapsulated ? 8U : 0U);
-  route->largestPayload = static_cast<uint32_t>(pair.outbound->transform().largestPayload(mtu - outer));
+  route->largestPayload = static_cast<uint32_t>(pair.outbound->largestPayload(mtu - outer));
   return route;
 }
 

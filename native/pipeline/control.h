@@ -46,6 +46,9 @@ class Control {
   struct Keys {
     std::unique_ptr<crypto::Key> inbound;
     std::unique_ptr<crypto::Key> outbound;
+    /// Of the other truncation, where there is one.
+    std::unique_ptr<crypto::Key> otherInbound;
+    std::unique_ptr<crypto::Key> otherOutbound;
   };
 
   void make(const AddPeer& command);

@@ -43,6 +43,7 @@ enum class Counter : uint8_t {
   held,
   dropHeld,
   dropSelector,
+  truncationSwitched,
   count
 };
 
@@ -79,7 +80,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> coun
                                                                                             "tunGone",
                                                                                             "held",
                                                                                             "dropHeld",
-                                                                                            "dropSelector"};
+                                                                                            "dropSelector",
+                                                                                            "truncationSwitched"};
 
 class Counters {
  public:

@@ -25,7 +25,8 @@ class Events {
   bool dhcp(uint32_t session, std::span<const uint8_t> packet);
   bool strayData(uint32_t peer, uint16_t tunnel, uint16_t session);
   bool moved(uint32_t peer, uint32_t spi, const Path& path);
-  bool pairUsed(uint32_t peer, uint32_t spi);
+  /// `switched`: the peer cuts its integrity values otherwise than was agreed on.
+  bool pairUsed(uint32_t peer, uint32_t spi, bool switched);
   bool sequenceLow(uint32_t peer, uint32_t spi);
   /// A packet of a tunnel that has no SA for it.
   bool acquire(uint32_t tunnel, const IpPacket& packet);

@@ -99,6 +99,10 @@ void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
     counters_.add(Counter::dropEncapsulation);
     return;
   }
+  if (packet.first && packet.sa->switched()) {
+    pair.outbound->switchOver();
+    counters_.add(Counter::truncationSwitched);
+  }
   if (packet.first || pair.usedOwed.load(std::memory_order_relaxed)) used(pair);
   checkPath(pair, packet, origin);
   if (packet.result != esp::OpenResult::ok) {
@@ -144,7 +148,8 @@ void Inbound::used(Pair& pair) {
       if (active == nullptr || active->ordinal < pair.ordinal) pair.peer.active.store(&pair, std::memory_order_release);
     }
   }
-  pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi), std::memory_order_relaxed);
+  pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi, pair.inbound->switched()),
+                      std::memory_order_relaxed);
 }
 
 // Only the newest packet moves a peer: one that was delayed on the old way would move it back (RFC 3948 §2.2 says nothing of order).

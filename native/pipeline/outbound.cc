@@ -271,7 +271,8 @@ bool Outbound::ppp(Session& session, uint16_t protocol, std::span<const uint8_t>
 
 // The payload's place in a run of the pair, with room for what sealing adds. Null if it is longer than a datagram.
 uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader) {
-  const auto sealed = static_cast<uint32_t>(pair.outbound->transform().sealedLength(payload));
+  const bool switched = pair.outbound->switched();
+  const auto sealed = static_cast<uint32_t>(pair.outbound->sealedLength(payload, switched));
   if (sealed > mostRunOctets) {
     counters_.add(Counter::dropTooBig);
     return nullptr;
@@ -280,8 +281,8 @@ uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uin
   Run* run = runFor(pair, route, sealed);
   uint8_t* place = run->base + run->used + pair.outbound->headRoom();
   runOf_[packetCount_] = static_cast<uint8_t>(run - runs_.data());
-  packets_[packetCount_++] = {pair.outbound.get(),           place, payload, nextHeader,
-                              esp::SealResult::engineFailed, false, nullptr, 0};
+  packets_[packetCount_++] = {
+      .sa = pair.outbound.get(), .payload = place, .length = payload, .nextHeader = nextHeader, .switched = switched};
   run->used += sealed;
   run->packets += 1;
   // Only the last datagram of a run may be shorter.

@@ -34,6 +34,14 @@ class FixedRandom final : public crypto::RandomSource {
   std::size_t at_ = 0;
 };
 
+/// As the data plane makes it: of the other truncation, where there is one.
+inline std::unique_ptr<crypto::Key> otherKey(crypto::Engine& engine, const crypto::Transform& transform,
+                                             crypto::Direction direction, const Octets& cipherKey,
+                                             const Octets& integrityKey) {
+  const auto other = crypto::otherTruncation(transform);
+  return other ? engine.expand(*other, direction, cipherKey, integrityKey) : nullptr;
+}
+
 struct Sent {
   esp::SealResult result;
   bool sequenceLow;
@@ -47,7 +55,8 @@ class Sender {
   Sender(crypto::Engine& engine, const crypto::Transform& transform, const Octets& cipherKey,
          const Octets& integrityKey, std::uint32_t spi, std::uint64_t sent = 0, const std::vector<Octets>& ivs = {})
       : worker_(engine, std::make_unique<FixedRandom>(ivs)),
-        sa_(spi, engine.expand(transform, crypto::Direction::seal, cipherKey, integrityKey), nullptr, sent) {}
+        sa_(spi, engine.expand(transform, crypto::Direction::seal, cipherKey, integrityKey), nullptr, sent,
+            otherKey(engine, transform, crypto::Direction::seal, cipherKey, integrityKey)) {}
 
   Sent seal(const Octets& payload, std::uint8_t nextHeader = 17) {
     // Guards around the room that was promised show whether more is written.
@@ -55,15 +64,18 @@ class Sender {
     Octets memory(guard + sa_.headRoom() + payload.size() + sa_.tailRoom() + guard, 0xa5);
     std::uint8_t* at = memory.data() + guard + sa_.headRoom();
     std::copy(payload.begin(), payload.end(), at);
-    esp::OutboundPacket packet{
-        .sa = &sa_, .payload = at, .length = static_cast<std::uint32_t>(payload.size()), .nextHeader = nextHeader};
+    esp::OutboundPacket packet{.sa = &sa_,
+                               .payload = at,
+                               .length = static_cast<std::uint32_t>(payload.size()),
+                               .nextHeader = nextHeader,
+                               .switched = sa_.switched()};
     worker_.seal({&packet, 1});
     const Octets untouched(guard, 0xa5);
     CHECK_EQUAL(Octets(memory.begin(), memory.begin() + guard), untouched);
     CHECK_EQUAL(Octets(memory.end() - guard, memory.end()), untouched);
     if (packet.result != esp::SealResult::ok) return {packet.result, packet.sequenceLow, {}};
     CHECK(packet.esp == memory.data() + guard);
-    CHECK_EQUAL(std::size_t{packet.espLength}, sa_.transform().sealedLength(payload.size()));
+    CHECK_EQUAL(std::size_t{packet.espLength}, sa_.sealedLength(payload.size(), packet.switched));
     return {packet.result, packet.sequenceLow, Octets(packet.esp, packet.esp + packet.espLength)};
   }
 
@@ -91,7 +103,8 @@ class Receiver {
            const Octets& integrityKey, std::uint32_t spi, std::uint32_t window = esp::defaultReplayWindow)
       : worker_(engine), table_(domain_), reader_(domain_) {
     auto sa = std::make_unique<esp::InboundSa>(
-        spi, engine.expand(transform, crypto::Direction::open, cipherKey, integrityKey), window);
+        spi, engine.expand(transform, crypto::Direction::open, cipherKey, integrityKey), window, nullptr,
+        otherKey(engine, transform, crypto::Direction::open, cipherKey, integrityKey));
     sa_ = sa.get();
     CHECK(table_.add(sa));
   }

@@ -20,6 +20,10 @@ export function render(event: GatewayEvent, origin: Origin): Rendered {
       return warn(`${who} was refused: ${withCause(event.cause, event.why)}${seen(event.userSees, event.why)}`)
     case 'ike.pair.established':
       return debug(`ESP with ${who} is ${event.rekeyed ? 'renewed' : 'up'}: ${event.proposal}${weakly(event.weak)}`)
+    case 'ike.pair.truncated':
+      return info(
+        `${who} cuts SHA2-256 to ${event.bits} bits, ${event.bits === 96 ? 'as a draft of RFC 4868 said, not to 128 as the RFC says' : 'as RFC 4868 says'}: this ESP pair does now too`,
+      )
     case 'ike.pair.removed':
       return debug(`an ESP pair with ${who} is removed: ${event.reason}`)
     case 'ike.peer.moved':

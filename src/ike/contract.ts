@@ -210,8 +210,8 @@ export type IkeInput =
         readonly octets: number
       }[]
     }
-  /** First authenticated packet on a pair. */
-  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number }
+  /** First authenticated packet on a pair. `switched`: with SHA2-256 cut to the other length than the pair was installed with; the fast path goes along. */
+  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly switched?: true }
   /** Authenticated ESP inside the window came from another outer address or port. */
   | { readonly on: 'moved'; readonly peer: PeerId; readonly inboundSpi: number; readonly path: Path }
   /** This pair's sequence space runs out. */

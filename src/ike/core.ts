@@ -87,7 +87,7 @@ function dispatch(turn: Turn, input: IkeInput): void {
     case 'heard':
       return heard(turn, input.pairs)
     case 'pairUsed':
-      return pairUsed(turn, input.inboundSpi)
+      return pairUsed(turn, input.inboundSpi, input.switched === true)
     case 'moved':
       return moved(turn, input.inboundSpi, input.path)
     case 'sequenceLow':

@@ -34,6 +34,14 @@ export type IkeEvent =
       readonly rekeyed: boolean
       readonly weak: boolean
     }
+  /** Its peer cuts SHA2-256 to another length than was agreed on; both SAs of the pair do so from now on. */
+  | {
+      readonly event: 'ike.pair.truncated'
+      readonly path: Path
+      readonly peer: number
+      readonly inboundSpi: number
+      readonly bits: 96 | 128
+    }
   | {
       readonly event: 'ike.pair.removed'
       readonly path: Path

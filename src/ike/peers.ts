@@ -11,6 +11,7 @@ import { armPairTimers, disarmPair } from './lifetimes.ts'
 import { challenge, exchangedHere, provenHere, vouch } from './return-path.ts'
 import { sameTraffic } from './sites.ts'
 import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
+import { proposalInUse } from './truncation.ts'
 import { arm, emit, report, type Turn } from './turn.ts'
 
 // Ours, with reasons.
@@ -157,7 +158,7 @@ export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 
     path: peer.path,
     peer: peer.id,
     sa: ikeSa,
-    proposal: showEspProposal(pair.proposal),
+    proposal: showEspProposal(proposalInUse(pair)),
     inboundSpi,
     outboundSpi,
     rekeyed: replaced.length > 0,

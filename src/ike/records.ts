@@ -8,6 +8,7 @@ import { modeOf, quickTimer } from './exchanges/quick-mode.ts'
 import { digest } from './retransmit.ts'
 import { cookiesKey } from './sa.ts'
 import type { IkeSa, IkeState, Peer, QuickMode } from './state.ts'
+import { proposalInUse } from './truncation.ts'
 
 type TimerRecord = readonly (readonly [string, Instant])[]
 type SaRecord = {
@@ -160,10 +161,21 @@ export function standingPeers(state: IkeState): readonly StandingPeer[] {
     client: peer.client,
     using: peer.using,
     pairs: [...peer.pairs.values()].map(
-      ({ inboundSpi, outboundSpi, proposal, encapsulated, ikeSa, natOa, selectors, esn, replayWindow }): SaPair => ({
+      ({
+        inboundSpi,
+        outboundSpi,
+        proposal,
+        truncation,
+        encapsulated,
+        ikeSa,
+        natOa,
+        selectors,
+        esn,
+        replayWindow,
+      }): SaPair => ({
         peer: peer.id,
         ikeSa,
-        proposal,
+        proposal: proposalInUse({ proposal, truncation }),
         path: peer.path,
         encapsulated,
         mode: modeOf(selectors.tunnel),

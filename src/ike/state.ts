@@ -22,6 +22,7 @@ import type { Cookies, IkeKeys, Phase1Transcript } from './keys.ts'
 import type { NatMethod } from './nat.ts'
 import { type Quota, quota } from './quota.ts'
 import type { Answers, Resend } from './retransmit.ts'
+import type { Truncation } from './truncation.ts'
 import type { IdPayload, NotifyPayload, Payload, SaPayload } from './wire/payloads.ts'
 
 // --- phase 1 ----------------------------------------------------------------------------------------------------------------------------
@@ -315,6 +316,8 @@ export type Pair = {
   readonly predecessor: number | undefined
   /** The lesser nonce, by which both sides choose between two pairs that were made at once. */
   readonly rank: string
+  /** Bits to which its peer cuts SHA2-256; undefined with other hashes. */
+  truncation: Truncation
   state: 'new' | 'current' | 'draining'
   octets: number
   heardAt: Instant

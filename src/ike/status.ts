@@ -2,6 +2,7 @@
 import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import type { IkeSaStatus } from './contract.ts'
 import type { IkeSa, IkeState } from './state.ts'
+import { proposalInUse } from './truncation.ts'
 
 /** Pairs stand with the newest ISAKMP SA of their peer, whichever of them made them. */
 export function showStatus(state: IkeState): readonly IkeSaStatus[] {
@@ -33,7 +34,7 @@ function pairsOf(state: IkeState, sa: IkeSa): IkeSaStatus['pairs'] {
   return [...peer.pairs.values()].map((pair) => ({
     inboundSpi: pair.inboundSpi,
     outboundSpi: pair.outboundSpi,
-    proposal: showEspProposal(pair.proposal),
+    proposal: showEspProposal(proposalInUse(pair)),
     established: pair.established,
     state: pair.state,
   }))

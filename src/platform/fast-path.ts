@@ -130,8 +130,11 @@ export type FastPathEvent =
   | { readonly on: 'strayData'; readonly peer: PeerId; readonly tunnel: number; readonly session: number }
   /** A packet opened and passed the window, but came from another outer address or port than the path's (RFC 3947 §6, RFC 3948 §2.2). */
   | { readonly on: 'moved'; readonly peer: PeerId; readonly inboundSpi: number; readonly path: Path }
-  /** First packet on a pair: the peer uses the new SAs, the old ones drain. */
-  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number }
+  /**
+   * First packet on a pair: the peer uses the new SAs, the old ones drain. `switched`: it cuts SHA2-256 to the other length than was agreed on (`sha256`
+   * or `sha256_96`), and both SAs do from now on.
+   */
+  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly switched?: true }
   /** The outbound sequence number passed three quarters of its space, so a successor is needed. */
   | { readonly on: 'sequenceLow'; readonly peer: PeerId; readonly inboundSpi: number }
   /** A packet of a tunnel for which no pair is in use: it is held. Rate-limited. */

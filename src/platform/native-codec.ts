@@ -281,7 +281,10 @@ function takeEvent(from: Reader): FastPathEvent {
     }
     case 7: {
       const peer = from.u32('peer')
-      return { on: 'pairUsed', peer, inboundSpi: from.u32('spi') }
+      const inboundSpi = from.u32('spi')
+      return from.u8('switched') === 0
+        ? { on: 'pairUsed', peer, inboundSpi }
+        : { on: 'pairUsed', peer, inboundSpi, switched: true }
     }
     case 8: {
       const peer = from.u32('peer')

@@ -91,8 +91,8 @@ export type Sides = {
   readonly events: { readonly gateway: FastPathEvent[]; readonly client: FastPathEvent[] }
   /** Makes the changes at once at one end; throws if they are refused. */
   apply(end: 'gateway' | 'client', changes: readonly Change[]): Promise<void>
-  /** A pair of SAs at both ends, the gateway's inbound SPI being this; the former one is taken away. */
-  rekey(suite: Suite, spi: number, encapsulated?: boolean): Promise<void>
+  /** A pair of SAs at both ends, the gateway's inbound SPI being this; the former one is taken away. `clients`: where the client's suite is another. */
+  rekey(suite: Suite, spi: number, encapsulated?: boolean, clients?: Suite): Promise<void>
   /** TCP both ways, from the client's side; whether what arrived is what was sent. */
   transfer(host: string, octets: number): Promise<unknown>
   /** A command inside one of the namespaces; its output, or what it said when it failed. */
@@ -152,7 +152,7 @@ export async function openSides(
         await new Promise(setImmediate)
       }
     },
-    rekey: async (suite, spi, encapsulated = true) => {
+    rekey: async (suite, spi, encapsulated = true, clients = suite) => {
       for (const end of ['gateway', 'client'] as const) {
         const [inbound, outbound] = end === 'gateway' ? [spi, spi + 1] : [spi + 1, spi]
         const pair = {
@@ -163,7 +163,8 @@ export async function openSides(
           replayWindow: 1024,
           use: true,
         } as const
-        const add: Change = { do: 'addPair', ...pair, inbound: saOf(suite, inbound), outbound: saOf(suite, outbound) }
+        const own = end === 'gateway' ? suite : clients
+        const add: Change = { do: 'addPair', ...pair, inbound: saOf(own, inbound), outbound: saOf(own, outbound) }
         const old = current === undefined ? undefined : current + (end === 'gateway' ? 0 : 1)
         await sides.apply(end, old === undefined ? [add] : [add, { do: 'removePair', peer: 1, inboundSpi: old }])
       }

@@ -72,6 +72,25 @@ if (impossible) {
       })
     }
 
+    test('a client that cuts SHA2-256 to 96 bits is found out by its first packet, and nothing is lost', async () => {
+      for (const encapsulated of [true, false]) {
+        const spi = next()
+        const before = sides.gateway.counters().truncationSwitched!
+        const cut = { cipher: 'aes256', hash: 'sha256_96' } as const
+        await sides.rekey({ cipher: 'aes256', hash: 'sha256' }, spi, encapsulated, cut)
+        expect(await sides.transfer('10.98.0.1', megabyte)).toEqual({ up: true, down: true })
+        expect(sides.gateway.counters().truncationSwitched! - before).toBe(1)
+        const used = [...sides.events.gateway, ...sides.events.client].filter(
+          (event) => event.on === 'pairUsed' && event.inboundSpi >= spi,
+        )
+        expect(used).toEqual([
+          { on: 'pairUsed', peer: 1, inboundSpi: spi, switched: true },
+          { on: 'pairUsed', peer: 1, inboundSpi: spi + 1 },
+        ])
+      }
+      expect([quiet(sides.gateway.counters()), quiet(sides.client.counters())]).toEqual([{}, {}])
+    })
+
     test('IPv6 inside: TCP both ways', async () => {
       await sides.rekey({ cipher: 'aes256', hash: 'sha1' }, next())
       expect(await sides.transfer('fd98::1', 3 * megabyte)).toEqual({ up: true, down: true })

@@ -50,6 +50,8 @@ class Namespace {
 struct Spec {
   std::string cipher;
   std::string hash;
+  /// Where the client's is another.
+  std::string clientHash = {};
   bool encapsulated = true;
   uint32_t workers = 1;
   bool sequencing = false;
@@ -70,9 +72,10 @@ Octets list(const Spec& spec, const DataPlane& from, const DataPlane& to, bool c
     u8(static_cast<uint32_t>(value.size()));
     octets.insert(octets.end(), value.begin(), value.end());
   };
+  const std::string hash = client && !spec.clientHash.empty() ? spec.clientHash : spec.hash;
   const auto sa = [&](uint32_t spi) {
-    const auto transform = crypto::transformFromNames(spec.cipher, spec.hash, false);
-    u32(spi), text(spec.cipher), text(spec.hash), u8(0);
+    const auto transform = crypto::transformFromNames(spec.cipher, hash, false);
+    u32(spi), text(spec.cipher), text(hash), u8(0);
     const Octets cipher = sequenceOf(transform->cipherKeyLength(), static_cast<uint8_t>(spi));
     const Octets integrity = sequenceOf(transform->integrityKeyLength(), static_cast<uint8_t>(spi + 1));
     text({cipher.begin(), cipher.end()}), text({integrity.begin(), integrity.end()});
@@ -214,10 +217,12 @@ void exchange(const Spec& spec) {
   CHECK(gateway.drain(events, more) != 0);
   CHECK(!gateway.activity().empty());
   for (const char* name : {"dropForged", "dropReplayed", "dropMalformed", "dropInner", "dropNotL2tp", "dropStray",
-                           "dropEngine", "dropEncapsulation"}) {
+                           "dropEngine", "dropEncapsulation", "dropTooShort"}) {
     CHECK_EQUAL(counted(gateway, name), 0U);
     CHECK_EQUAL(counted(client, name), 0U);
   }
+  CHECK_EQUAL(counted(gateway, "truncationSwitched"), spec.clientHash.empty() ? 0U : 1U);
+  CHECK_EQUAL(counted(client, "truncationSwitched"), 0U);
   // In the midst of things: the peer goes while its packets fly, and one end closes.
   const std::string address = "10.99.0.1";
   std::thread flying([&] { clientSide.inside([&] { (void)sendDatagrams(address.c_str(), 5556, 2000); }); });
@@ -232,6 +237,9 @@ TEST("two planes: AES-CBC with SHA1 over protocol 50") {
 }
 TEST("two planes: several workers, numbered and compressed") {
   exchange({.cipher = "aes128", .hash = "sha256", .workers = 3, .sequencing = true, .compressed = true});
+}
+TEST("two planes: a client that cuts SHA2-256 to 96 bits") {
+  exchange({.cipher = "aes128", .hash = "sha256", .clientHash = "sha256_96", .workers = 2});
 }
 TEST("two planes: several workers over protocol 50") {
   exchange({.cipher = "aes128gcm16", .hash = "", .encapsulated = false, .workers = 2});

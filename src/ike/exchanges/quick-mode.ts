@@ -9,6 +9,7 @@ import { breach, type MessageName, required } from '../message-rules.ts'
 import { endPeer, firstOfItsKind, movePeer, peerOf } from '../peers.ts'
 import { protection } from '../sa.ts'
 import type { IkeSa, Nonces, Offer, Pair, QuickMode, Selectors } from '../state.ts'
+import { firstTruncation, proposalInUse } from '../truncation.ts'
 import { arm, emit, newJob, policyOf, refuse, type Turn } from '../turn.ts'
 import { afterFirst } from '../wire/chain.ts'
 import { exchangeType } from '../wire/numbers.ts'
@@ -121,7 +122,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
   const pair: SaPair = {
     peer: peer.id,
     ikeSa: sa.id,
-    proposal: offer.proposal,
+    proposal: proposalInUse({ proposal: offer.proposal, truncation: firstTruncation(peer, offer) }),
     path: peer.path,
     encapsulated: offer.encapsulated,
     mode: modeOf(offer.selectors.tunnel),
@@ -135,7 +136,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     use: role === 'initiator' && !offer.selectors.tunnel && firstOfItsKind(peer, offer.selectors),
   }
   emit(turn, { do: 'install', job, pair, newPeer })
-  const pending = pendingPair(turn, sa, role, offer, nonces)
+  const pending = { ...pendingPair(turn, sa, role, offer, nonces), truncation: firstTruncation(peer, offer) }
   advanceQuick(turn, sa, messageId, {
     is: 'installing',
     job,
@@ -169,6 +170,7 @@ function pendingPair(turn: Turn, sa: IkeSa, role: Pair['role'], offer: Offer, { 
     expires: turn.now + lifeSeconds * 1000,
     lifeKilobytes,
     rank: rank!,
+    truncation: undefined,
     state: 'new',
     octets: 0,
     heardAt: turn.now,

@@ -1,0 +1,81 @@
+// SHA2-256 in two lengths under one number (RFC 4868 and its draft): the first authentic packet tells which one the peer has.
+#include "test/esp-support.h"
+#include "test/test.h"
+
+namespace gatehouse::test {
+namespace {
+
+const Octets payload(100, 0x5a);
+const Octets integrityKey = someKey(32, 7);
+constexpr std::uint32_t spi = 0x10000001;
+
+crypto::Transform named(const char* cipher, const char* hash) {
+  return *crypto::transformFromNames(cipher, hash, false);
+}
+
+Octets keyFor(const char* cipher) { return someKey(named(cipher, "sha256").cipherKeyLength()); }
+
+std::string nameOfOther(const char* cipher, const char* hash) {
+  const auto other = crypto::otherTruncation(named(cipher, hash));
+  return other ? crypto::nameOf(*other) : "none";
+}
+
+}  // namespace
+
+TEST("truncation: what has another one") {
+  CHECK_EQUAL(nameOfOther("aes128", "sha256"), "aes128-sha256_96");
+  CHECK_EQUAL(nameOfOther("3des", "sha256_96"), "3des-sha256");
+  CHECK_EQUAL(nameOfOther("aes128", "sha1"), "none");
+  // With NULL a packet's length doesn't tell.
+  CHECK_EQUAL(nameOfOther("null", "sha256"), "none");
+}
+
+TEST("truncation: a peer that cuts to 96 bits is understood from its first packet on, and one that does not is too") {
+  for (const auto engineName : crypto::engineNames()) {
+    const auto engine = crypto::makeEngine(engineName);
+    for (const char* cipher : {"aes128", "aes256", "3des", "des"}) {
+      for (const auto& [agreed, peers] :
+           {std::pair("sha256", "sha256_96"), std::pair("sha256", "sha256"), std::pair("sha256_96", "sha256")}) {
+        if (!engine->supports(named(cipher, agreed)) || !engine->supports(named(cipher, peers))) continue;
+        const bool differs = std::string_view(agreed) != peers;
+        Sender peer(*engine, named(cipher, peers), keyFor(cipher), integrityKey, spi);
+        Receiver ours(*engine, named(cipher, agreed), keyFor(cipher), integrityKey, spi);
+        const Octets second = peer.seal(payload).packet;
+        CHECK(ours.open(peer.seal(payload).packet) == (Received{esp::OpenResult::ok, 17, payload, true, true}));
+        CHECK_EQUAL(ours.sa().switched(), differs);
+        CHECK(ours.open(second) == (Received{esp::OpenResult::ok, 17, payload, false, false}));
+        // Decided: the other length is no packet any more.
+        peer.sa().switchOver();
+        CHECK(ours.open(peer.seal(payload).packet).result == esp::OpenResult::tooShort);
+        CHECK_EQUAL(ours.sa().switched(), differs);
+      }
+    }
+  }
+}
+
+TEST("truncation: what was not authentic decides nothing") {
+  const auto engine = crypto::makeEngine();
+  Sender forger(*engine, named("aes128", "sha256_96"), keyFor("aes128"), someKey(32, 99), spi);
+  Sender peer(*engine, named("aes128", "sha256"), keyFor("aes128"), integrityKey, spi);
+  Receiver ours(*engine, named("aes128", "sha256"), keyFor("aes128"), integrityKey, spi);
+  CHECK(ours.open(forger.seal(payload).packet).result == esp::OpenResult::forged);
+  CHECK(!ours.sa().switched());
+  CHECK(ours.open(peer.seal(payload).packet) == (Received{esp::OpenResult::ok, 17, payload, true, true}));
+  CHECK(!ours.sa().switched());
+}
+
+TEST("truncation: an outbound SA that is switched over goes on with its numbers, and promises room for both") {
+  const auto engine = crypto::makeEngine();
+  Sender ours(*engine, named("aes128", "sha256"), keyFor("aes128"), integrityKey, spi);
+  Receiver peer(*engine, named("aes128", "sha256_96"), keyFor("aes128"), integrityKey, spi);
+  const Octets before = ours.seal(payload).packet;
+  ours.sa().switchOver();
+  const Octets after = ours.seal(payload).packet;
+  CHECK_EQUAL(before.size(), after.size() + 4);
+  CHECK_EQUAL(int{after[7]}, 2);
+  CHECK(peer.open(after) == (Received{esp::OpenResult::ok, 17, payload, true, true}));
+  CHECK_EQUAL(ours.sa().largestPayload(1000), named("aes128", "sha256").largestPayload(1000));
+  CHECK_EQUAL(ours.sa().tailRoom(), named("aes128", "sha256").tailRoom());
+}
+
+}  // namespace gatehouse::test
