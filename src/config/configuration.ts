@@ -124,8 +124,9 @@ export type SiteEntry = {
   readonly name: string
   /** Addresses and names; the next is tried where one doesn't answer. */
   readonly peers: readonly string[]
-  readonly mode: 'tunnel'
-  /** At least one each; a tunnel from each of ours to each of theirs. */
+  /** Networks in ESP (tunnel mode), or a link of PPP in L2TP that one of the two dials. */
+  readonly mode: 'tunnel' | 'l2tp'
+  /** At least one each; in tunnel mode a tunnel from each of ours to each of theirs. */
   readonly localNetworks: readonly Network[]
   readonly remoteNetworks: readonly Network[]
   readonly preSharedKey: Secret
@@ -135,6 +136,14 @@ export type SiteEntry = {
   readonly esp: readonly EspProposal[]
   readonly requirePfs: boolean
   readonly lifetimes: RemoteAccess['lifetimes']
+  /** Mode l2tp: as whom we log in there, and the kinds that we agree to. Undefined: we don't dial. */
+  readonly dialOut:
+    | { readonly user: string; readonly password: Secret; readonly authentication: readonly PppAuthentication[] }
+    | undefined
+  /** Mode l2tp: as whom it logs in here, one of `users`. Undefined: it doesn't dial. */
+  readonly dialIn: { readonly user: string } | undefined
+  /** Mode l2tp, on-traffic: a link that we dialled is hung up after so long without a packet. Undefined: never. */
+  readonly idleSeconds: number | undefined
 }
 
 export type Configuration = {

@@ -78,3 +78,33 @@ test('the kernel data plane is refused', () => {
   const outcome = parseConfiguration(`dataplane: kernel\n${least}sites:\n${site({})}`, () => '')
   expect(outcome.is === 'faulty' && outcome.faults[0]?.message).toMatch(/userland data plane only/)
 })
+
+const dialled = {
+  mode: 'l2tp',
+  dialOut: '{ user: hq, password: open sesame }',
+  dialIn: '{ user: alice }',
+}
+
+test('a site of mode l2tp with its defaults', () => {
+  const outcome = parsed(dialled)
+  if (outcome.is === 'faulty') throw new Error(outcome.faults.map(({ message }) => message).join('\n'))
+  expect(outcome.configuration.sites).toMatchObject([
+    {
+      mode: 'l2tp',
+      dialOut: { user: 'hq', authentication: ['mschapv2'] },
+      dialIn: { user: 'alice' },
+      idleSeconds: 300,
+    },
+  ])
+  expect(JSON.stringify(outcome.configuration.sites)).not.toContain('sesame')
+})
+
+test.each([
+  ['nobody to dial as', { mode: 'l2tp' }, /with start: on-traffic we dial; dialOut: .* is right, or start: by-peer/],
+  ['nobody dials', { mode: 'l2tp', start: 'by-peer' }, /nobody may dial: dialIn/],
+  ['a user that is none', { ...dialled, dialIn: '{ user: bob }' }, /there is no user bob/],
+  ['one name for both', { ...dialled, dialIn: '{ user: hq }' }, /a name for each direction is right/],
+  ['a password in tunnel mode', { ...dialled, mode: 'tunnel' }, /mode: l2tp is right with it/],
+])('refused: %s', (_, site, message) => {
+  expect(faults(site).find((fault) => message.test(fault))).toMatch(/^error sites/)
+})

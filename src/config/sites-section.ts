@@ -1,10 +1,10 @@
-// The `sites:` section: other gateways, whose networks are joined with ours in tunnel mode.
+// The `sites:` section: other gateways, whose networks are joined with ours in tunnel mode or by a link of L2TP.
 import { z } from 'zod'
 import { proposalsFor } from '../algorithms/levels.ts'
 import { addressOctets, addressText, ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { type Network, networkMeet, showNetwork } from '../wire/network.ts'
 import { Secret } from '../wire/secret.ts'
-import type { Configuration, SiteEntry } from './configuration.ts'
+import type { Configuration, PppAuthentication, SiteEntry } from './configuration.ts'
 import { bool, duration, kilobytes, network, scalar, Wrong } from './scalars.ts'
 import type { Parsed } from './schema.ts'
 import type { Problem } from './validate.ts'
@@ -37,12 +37,16 @@ const secret = z
   .min(1, 'a secret of at least one character is right')
   .transform((text) => new Secret(text))
 
+const userName = scalar((text) =>
+  /^[^\s\p{C}]{1,128}$/u.test(text) ? text : new Wrong('a name of 1 to 128 characters without white space is right'),
+)
+
 /** `ike` and `esp` are given by the schema, which has the scalars of proposals. */
 export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp: E) {
   return z.strictObject({
     name: siteName,
     peer: some(host),
-    mode: z.enum(['tunnel']).default('tunnel'),
+    mode: z.enum(['tunnel', 'l2tp']).default('tunnel'),
     localNetworks: some(network),
     remoteNetworks: some(network),
     authentication: z.strictObject({ preSharedKey: secret }),
@@ -57,13 +61,25 @@ export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp
         data: kilobytes.optional(),
       })
       .default({}),
+    dialOut: z
+      .strictObject({
+        user: userName,
+        password: secret,
+        authentication: some(z.enum(['mschapv2', 'mschap', 'chap', 'pap'])).optional(),
+      })
+      .optional(),
+    dialIn: z.strictObject({ user: userName }).optional(),
+    idle: z.union([z.literal('never'), duration(10, 86_400)]).optional(),
   })
 }
 
 /** Lifetimes where none are given: what Windows and most gateways ask for. */
 const usual = { ikeSeconds: 28_800, espSeconds: 3600 } as const
+/** What Windows hangs an idle demand-dial link up after. */
+const usualIdle = 300
 
-export function sitesOf({ sites, security }: Parsed): SiteEntry[] {
+/** `kinds`: by which a password is proved where a site doesn't say. */
+export function sitesOf({ sites, security }: Parsed, kinds: readonly PppAuthentication[]): SiteEntry[] {
   const sets = proposalsFor(security)
   return sites.map((site) => ({
     name: site.name,
@@ -81,6 +97,9 @@ export function sitesOf({ sites, security }: Parsed): SiteEntry[] {
       espSeconds: site.lifetimes.esp ?? usual.espSeconds,
       espKilobytes: site.lifetimes.data,
     },
+    dialOut: site.dialOut && { ...site.dialOut, authentication: site.dialOut.authentication ?? kinds },
+    dialIn: site.dialIn,
+    idleSeconds: site.idle === 'never' ? undefined : (site.idle ?? usualIdle),
   }))
 }
 
@@ -117,6 +136,7 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
           `${showNetwork(remote)} holds the peer's own outer address, which must stay outside of the tunnel`,
         )
     }
+    checkDialling(configuration, parsed, i, problems)
     const { length } = site.preSharedKey.reveal()
     if (length > 255) error('authentication', `its pre-shared key has ${length} octets; at most 255 are right`)
     else if (length < 12) {
@@ -124,10 +144,34 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
       problems.push({ severity: 'warning', path: ['sites', i, 'authentication'], message })
     }
   })
-  if (sites.length > 0 && parsed.dataplane === 'kernel') {
+  if (sites.some(({ mode }) => mode === 'tunnel') && parsed.dataplane === 'kernel') {
     const message = 'tunnel mode is carried by the userland data plane only; userland or auto is right with sites'
     problems.push({ severity: 'error', path: ['dataplane'], message })
   }
+}
+
+/** Who dials whom, as whom. */
+function checkDialling({ sites, users }: Configuration, parsed: Parsed, i: number, problems: Problem[]): void {
+  const { mode, start, dialOut, dialIn } = sites[i]!
+  const error = (key: string, message: string) => problems.push({ severity: 'error', path: ['sites', i, key], message })
+  if (mode === 'tunnel') {
+    for (const key of ['dialOut', 'dialIn', 'idle'] as const)
+      if (parsed.sites[i]![key] !== undefined)
+        error(key, 'nobody logs in with mode: tunnel; mode: l2tp is right with it')
+    return
+  }
+  if (!dialOut && start !== 'by-peer')
+    error('start', `with start: ${start} we dial; dialOut: { user: …, password: … } is right, or start: by-peer`)
+  if (!dialIn && start === 'by-peer')
+    error('start', 'nobody may dial: dialIn: { user: … } is right with start: by-peer')
+  if (!dialIn) return
+  const other = sites.slice(0, i).find((site) => site.dialIn?.user === dialIn.user)
+  if (!users.some(({ name }) => name === dialIn.user))
+    error('dialIn', `there is no user ${dialIn.user}; a name among users is right`)
+  if (other) error('dialIn', `${dialIn.user} is ${other.name}'s already; a user for each site is right`)
+  // When both dial at once the names decide whose link stays.
+  if (dialIn.user === dialOut?.user)
+    error('dialIn', `${dialIn.user} is the user of dialOut too; a name for each direction is right`)
 }
 
 const renumber = 'a packet could belong to either; networks without a common address are right'

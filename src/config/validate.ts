@@ -93,7 +93,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
       idleSeconds: idleLimit,
     })),
     policies: policiesOf(parsed.policies, problems),
-    sites: sitesOf(parsed),
+    sites: sitesOf(parsed, access.authentication ?? authenticationSets[security]),
     system: systemOf(parsed, problems),
   }
   checkDataplane(parsed, problems)

@@ -119,7 +119,7 @@ export type IkeSaRow = {
 /** Another gateway, up or not. */
 export type SiteRow = {
   readonly site: string
-  readonly mode: 'tunnel'
+  readonly mode: 'tunnel' | 'l2tp'
   readonly state: 'up' | 'connecting' | 'down'
   /** The peer's outer address and port, while it is up. */
   readonly peer: string | undefined

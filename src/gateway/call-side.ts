@@ -41,7 +41,7 @@ export class CallSide {
       this.#s.l2tp({ on: 'hangUp', call: up.call, ...noFacilities, text: 'too many calls without a log-in' })
       return
     }
-    const call = this.#seat(up, peer, this.#s.cores.ppp(this.#s.owner.pppPolicy(peer)))
+    const call = this.#seat(up, peer, this.#s.cores.ppp(this.#s.owner.pppPolicy(peer, up.request)), up.request)
     const { seat } = call
     const { local, remote, sequencing } = up
     this.#s.changes.apply(
@@ -54,7 +54,7 @@ export class CallSide {
     )
   }
 
-  #seat({ call: id, peerHostName: hostName }: StandingCall, peer: Peer, link: PppMachine): Call {
+  #seat({ call: id, peerHostName: hostName }: StandingCall, peer: Peer, link: PppMachine, request?: number): Call {
     const seat = this.#s.driver.seat<PppInput, PppEffect>({
       name: `ppp call ${id}`,
       machine: link,
@@ -66,7 +66,7 @@ export class CallSide {
       },
       broken: () => this.finish(call, { why: 'a bug of ours', byPeer: false }),
     })
-    const call: Call = { id, peer, hostName, seat, link, configured: undefined, silent: false, ended: false }
+    const call: Call = { id, peer, request, hostName, seat, link, configured: undefined, silent: false, ended: false }
     this.#s.calls.set(id, call)
     peer.calls.set(id, call)
     this.#s.keeper?.callChanged(id)
@@ -78,7 +78,7 @@ export class CallSide {
     const peer = this.#s.peers.get(standing.peer)
     if (!peer) return () => {}
     const record = records.get(`call/${standing.call}`) as CallRecord | undefined
-    const policy = this.#s.owner.pppPolicy(peer)
+    const policy = this.#s.owner.pppPolicy(peer, undefined)
     const former = record?.link && { record: record.link, now: this.#s.platform.clock.now() }
     const call = this.#seat(standing, peer, this.#s.cores.ppp(policy, former))
     call.configured = record?.configured
@@ -92,6 +92,14 @@ export class CallSide {
     if (call.ended) return
     this.#s.changes.apply([{ do: 'configureSession', session: call.id, ...shut }], `to close session ${call.id}`)
     call.seat.send({ on: 'close', reason: why })
+  }
+
+  /** These networks are behind the call from now on. */
+  routeTo(call: Call, networks: readonly string[]): void {
+    if (call.ended || !call.configured) return
+    call.configured = { ...call.configured, networks }
+    this.#s.keeper?.callChanged(call.id)
+    this.#s.changes.apply([call.configured], `session ${call.id}`)
   }
 
   #on(call: Call, effect: PppEffect) {
@@ -131,14 +139,14 @@ export class CallSide {
   }
 
   #network(call: Call, network: Network): void {
-    const { networks, anySource } = this.#s.owner.network(call, network)
+    const { networks, anySource, withoutAddress } = this.#s.owner.network(call, network)
     call.configured = {
       do: 'configureSession',
       session: call.id,
       acfc: network.acfc,
       pfc: network.pfc,
       mtu: network.mtu,
-      address: network.ipv4?.peers,
+      address: withoutAddress ? undefined : network.ipv4?.peers,
       networks,
       ...(anySource ? { anySource } : {}),
       ...(network.ipv6 ? { interfaceId: network.ipv6.peers } : {}),

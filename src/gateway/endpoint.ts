@@ -199,6 +199,11 @@ export class Endpoint {
     this.#calls.end(call, why)
   }
 
+  /** Which networks are behind a call that carries packets. */
+  routeTo(call: Call, networks: readonly string[]): void {
+    this.#calls.routeTo(call, networks)
+  }
+
   /** Ends a call at once: CDN, without a word of PPP. */
   hangUp(call: Call, why: string): void {
     this.#calls.finish(call, { why, byPeer: false })

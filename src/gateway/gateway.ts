@@ -7,7 +7,7 @@ import { LocalUsers } from '../aaa/local-users.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
-import type { PeerGoneReason, SaPair } from '../ike/contract.ts'
+import type { IkePolicy, PeerGoneReason, SaPair } from '../ike/contract.ts'
 import type { FastPath, FastPathEvent, SessionCounters, TunnelCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { sourceOf } from '../wire/address.ts'
@@ -15,6 +15,7 @@ import type { Records } from '../wire/durable.ts'
 import type { Instant } from '../wire/machine.ts'
 import { certificateSettingsOf } from './certificates.ts'
 import { type Cores, cores as realCores } from './cores.ts'
+import { DemandDial } from './demand-dial.ts'
 import { Endpoint } from './endpoint.ts'
 import { EventLog, type Occurrence } from './event-log.ts'
 import { farewell } from './farewell.ts'
@@ -102,6 +103,7 @@ class House implements Gateway, EndpointOwner {
   readonly #endpoint: Endpoint
   readonly #sessions: Sessions
   readonly #sites: Sites
+  readonly #dialled: DemandDial
   readonly #policy: PolicySide
   readonly #users: LocalUsers
   readonly #cores: Cores
@@ -124,7 +126,11 @@ class House implements Gateway, EndpointOwner {
     this.#cores = cores
     this.#users = new LocalUsers(configuration.users)
     this.#sessions = new Sessions(platform, configuration, events, () => this.#endpoint)
-    this.#sites = new Sites(platform, events, fastPath, () => this.#endpoint)
+    const endpoint = () => this.#endpoint
+    const tellIke = () => this.#sites.tellIke()
+    const parts = { platform, events, fastPath, endpoint, policyChanged: tellIke, linksChanged: () => this.#reroute() }
+    this.#dialled = new DemandDial(parts, configuration)
+    this.#sites = new Sites(platform, events, fastPath, endpoint, (policy) => this.#dialled.policies(policy))
     this.#policy = new PolicySide(platform, events, fastPath, () => this.#endpoint)
     this.#endpoint = new Endpoint({
       platform,
@@ -146,7 +152,7 @@ class House implements Gateway, EndpointOwner {
     await this.#resume()
     await this.#policy.change(this.#configuration)
     await this.#serve(this.#configuration)
-    await this.#sites.change(this.#configuration, ikePolicyOf(this.#configuration))
+    await this.#changeSites(this.#configuration, ikePolicyOf(this.#configuration))
     await this.#openDns()
     const { ike, natt } = this.#fastPath.ports
     const addresses = this.#configuration.listen.length > 0 ? this.#configuration.listen.join(', ') : 'every address'
@@ -185,6 +191,7 @@ class House implements Gateway, EndpointOwner {
       endpoint: this.#endpoint,
       sessions: this.#sessions,
       sites: this.#sites,
+      dialled: this.#dialled,
       policy: this.#policy,
       events: this.events,
       since: this.#since,
@@ -223,11 +230,26 @@ class House implements Gateway, EndpointOwner {
     this.#configuration = kept
     this.#users.change(after.users)
     this.#platform.certificates?.configure(certificateSettingsOf(kept))
-    await this.#sites.change(kept, policy)
+    await this.#changeSites(kept, policy)
     this.#endpoint.l2tp({ on: 'policy', policy: l2tpPolicyOf(kept) })
     const ended = this.#sessions.change(kept)
     await this.#openDns()
     this.events.emit({ event: 'gateway.reloaded', ended, later: takesRestart(before, after) })
+  }
+
+  async #changeSites(configuration: Configuration, policy: IkePolicy): Promise<void> {
+    await this.#dialled.change(configuration)
+    await this.#sites.change(configuration, policy)
+    this.#dialled.begin()
+  }
+
+  /** A site's link came or went. After a reload that is under way, whose configuration counts. */
+  #reroute(): void {
+    this.#reloading = this.#reloading
+      .then(() => (this.#stopping ? undefined : this.#serve(this.#configuration)))
+      .catch((error: Error) =>
+        this.events.emit({ event: 'network.trouble', what: 'the routes of a site', why: error.message }),
+      )
   }
 
   subscribe(receive: (record: EventRecord) => void): () => void {
@@ -250,6 +272,7 @@ class House implements Gateway, EndpointOwner {
 
   async #takeAway(): Promise<void> {
     this.#sites.close()
+    this.#dialled.close()
     this.#endpoint.close()
     await this.#dns.close()
     await this.#platform.network.clear()
@@ -258,7 +281,8 @@ class House implements Gateway, EndpointOwner {
   }
 
   async #serve(configuration: Configuration): Promise<void> {
-    const troubles = await this.#platform.network.serve(networkPlanOf(configuration, this.#fastPath.kind))
+    const plan = networkPlanOf(configuration, this.#fastPath.kind, this.#dialled.links())
+    const troubles = await this.#platform.network.serve(plan)
     for (const why of troubles) this.events.emit({ event: 'network.trouble', what: 'what lies behind', why })
   }
 
@@ -270,8 +294,8 @@ class House implements Gateway, EndpointOwner {
 
   // --- what the endpoint asks ------------------------------------------------------------------------------------------------------------
 
-  pppPolicy(peer: Peer): PppPolicy {
-    return pppPolicyOf(this.#configuration, peer.client)
+  pppPolicy(peer: Peer, request: number | undefined): PppPolicy {
+    return this.#dialled.pppPolicy(peer, request) ?? pppPolicyOf(this.#configuration, peer.client)
   }
 
   /** Slowed answers wait here, right or wrong. */
@@ -287,17 +311,21 @@ class House implements Gateway, EndpointOwner {
   }
 
   grant(call: Call, user: string): NetworkGrant {
-    return this.#sessions.grant(call, user)
+    return this.#dialled.refusal(call, user) ?? this.#sessions.grant(call, user)
   }
 
   network(call: Call, network: Network): Admission {
+    const dialled = call.request === undefined ? undefined : this.#dialled.network(call, network, undefined)
+    if (dialled) return dialled
     const session = this.#sessions.opened(call, network)
+    const joined = session && this.#dialled.network(call, network, session.user)
     const networks = session ? (userOf(this.#configuration, session.user)?.networks ?? []) : []
-    return { networks: networks.map(cidr), anySource: false }
+    return { networks: [...networks.map(cidr), ...(joined?.networks ?? [])], anySource: false }
   }
 
   counted(call: Call, counters: SessionCounters): void {
     this.#sessions.counted(call, counters)
+    this.#dialled.counted(call, counters)
   }
 
   dhcp(call: Call, packet: Uint8Array): Uint8Array | undefined {
@@ -317,20 +345,24 @@ class House implements Gateway, EndpointOwner {
 
   ended(call: Call, end: CallEnd): void {
     this.#sessions.ended(call, end)
+    this.#dialled.ended(call, end)
   }
 
   peerUp(peer: Peer, request: number | undefined): void {
-    if (!this.#policy.peerUp(peer, request)) this.#sites.peerUp(peer, request)
+    if (this.#policy.peerUp(peer, request) || this.#dialled.peerUp(peer, request)) return
+    this.#sites.peerUp(peer, request)
   }
 
   peerGone(peer: Peer, reason: PeerGoneReason): void {
     this.#sites.peerGone(peer, reason)
+    this.#dialled.peerGone(peer, reason)
   }
 
   retrying(_request: number, _reason: string): void {}
 
   failed(request: number, reason: string, silent?: boolean): void {
-    if (!this.#policy.failed(request, reason, silent)) this.#sites.failed(request, reason)
+    if (this.#policy.failed(request, reason, silent) || this.#dialled.failed(request, reason)) return
+    this.#sites.failed(request, reason)
   }
 
   pairUp(peer: Peer, pair: SaPair): void {
@@ -343,6 +375,7 @@ class House implements Gateway, EndpointOwner {
 
   acquire(wanted: Extract<FastPathEvent, { readonly on: 'acquire' }>): void {
     this.#sites.acquire(wanted)
+    this.#dialled.acquire(wanted)
   }
 
   tunnelCounted(counters: TunnelCounters): void {

@@ -30,6 +30,8 @@ export type Peer = {
 export type Call = {
   readonly id: CallId
   readonly peer: Peer
+  /** Where we called. */
+  readonly request: number | undefined
   readonly hostName: string
   readonly seat: Seat<PppInput>
   readonly link: PppMachine
@@ -42,13 +44,19 @@ export type Call = {
 
 export type Network = Extract<PppEffect, { readonly do: 'network' }>
 /** What the owner adds to what PPP agreed. */
-export type Admission = { readonly networks: readonly string[]; readonly anySource: boolean }
+export type Admission = {
+  readonly networks: readonly string[]
+  readonly anySource: boolean
+  /** The address that the peer has in PPP is not routed to it. */
+  readonly withoutAddress?: boolean
+}
 /** Why a call is over, in words. */
 export type CallEnd = { readonly why: string; readonly byPeer: boolean }
 
 /** What an endpoint asks and tells whoever owns it. */
 export interface EndpointOwner {
-  pppPolicy(peer: Peer): PppPolicy
+  /** `request` where we called. */
+  pppPolicy(peer: Peer, request: number | undefined): PppPolicy
   verify(call: Call, attempt: AuthAttempt): Promise<AuthVerdict>
   grant(call: Call, user: string): NetworkGrant
   /** PPP carries packets now, or carries more than before. */

@@ -1,15 +1,16 @@
 // What the configuration means to each layer: policies for IKE, L2TP and PPP, the plan of the pool and of the network behind.
 import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
-import type { Configuration, Network, UserEntry } from '../config/configuration.ts'
+import type { Configuration, Network, SiteEntry, UserEntry } from '../config/configuration.ts'
 import type { ClientKind, IkePolicy } from '../ike/contract.ts'
 import type { L2tpPolicy } from '../l2tp/contract.ts'
 import type { FastPath } from '../platform/fast-path.ts'
-import type { GatewayPlan } from '../platform/network.ts'
+import type { GatewayPlan, SitePlan } from '../platform/network.ts'
 import type { Facts } from '../policy/policy.ts'
 import { ruleKeysOf } from '../policy/rule-keys.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { certificateRulesOf } from './certificates.ts'
+import type { LinkState } from './demand-dial.ts'
 import type { PoolPlan } from './pool.ts'
 
 /**
@@ -100,6 +101,7 @@ const devicePrefix = 'ghp'
 export function networkPlanOf(
   { remoteAccess, device, users, sites }: Configuration,
   dataplane: FastPath['kind'] = 'userland',
+  links: ReadonlyMap<string, LinkState> = new Map(),
 ): GatewayPlan {
   const outside = users.flatMap(({ address }) =>
     address !== undefined && !inPool(remoteAccess.pool, address) ? [address] : [],
@@ -118,14 +120,22 @@ export function networkPlanOf(
     localNetworks: [...remoteAccess.localNetworks, ...remoteAccess.routes].map(cidr),
     clientToClient: remoteAccess.clientToClient,
     gatewayServices: remoteAccess.gatewayServices,
-    ...(sites.length > 0 ? { sites: sites.map(networksOfSite) } : {}),
+    ...(sites.length > 0 ? { sites: sites.map((site) => sitePlanOf(site, links.get(site.name))) } : {}),
   }
 }
 
-const networksOfSite = ({ localNetworks, remoteNetworks }: Configuration['sites'][number]) => ({
-  local: localNetworks.map(cidr),
-  remote: remoteNetworks.map(cidr),
-})
+function sitePlanOf({ mode, localNetworks, remoteNetworks }: SiteEntry, link: LinkState | undefined): SitePlan {
+  const networks = { local: localNetworks.map(cidr), remote: remoteNetworks.map(cidr) }
+  if (mode === 'tunnel') return networks
+  if (!link) return { ...networks, link: 'down' }
+  const host = (address: string | undefined) => (address === undefined ? [] : [`${address}/32`])
+  return {
+    local: [...networks.local, ...host(link.ours)],
+    remote: [...networks.remote, ...host(link.peers)],
+    link: 'up',
+    address: link.ours,
+  }
+}
 
 /** DNS servers that clients are told: those configured, else the gateway's own address, where questions are forwarded. */
 export function dnsOf({ remoteAccess }: Configuration): readonly string[] {

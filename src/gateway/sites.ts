@@ -46,34 +46,39 @@ type Site = {
   counters: TunnelCounters | undefined
 }
 
+/** What other sites than those in tunnel mode need of IKE. */
+type Others = (policy: IkePolicy) => Required<Pick<IkePolicy, 'preSharedKeys' | 'sites'>>
+
 export class Sites {
   readonly #platform: Platform
   readonly #events: EventLog
   readonly #fastPath: FastPath
   readonly #endpoint: () => Endpoint
   readonly #sites = new Map<SiteId, Site>()
+  readonly #others: Others
   #policy: IkePolicy | undefined
   #nextSite = 1
   #nextRequest = 1
   #closed = false
   #resolving: (() => void) | undefined
 
-  constructor(platform: Platform, events: EventLog, fastPath: FastPath, endpoint: () => Endpoint) {
+  constructor(platform: Platform, events: EventLog, fastPath: FastPath, endpoint: () => Endpoint, others: Others) {
     this.#platform = platform
     this.#events = events
     this.#fastPath = fastPath
     this.#endpoint = endpoint
+    this.#others = others
   }
 
   /** Puts sites in force; one whose entry didn't change goes on as it is. IKE gets `policy` with the sites in it. */
   async change({ sites }: Configuration, policy: IkePolicy): Promise<void> {
     // A gateway without sites begins with the policy that it was made with.
-    const quiet = this.#policy === undefined && sites.length === 0
+    const quiet = this.#policy === undefined && sites.length === 0 && policy.rules === undefined
     this.#policy = policy
     if (quiet) return
     const endpoint = this.#endpoint()
     const before = new Map([...this.#sites.values()].map((site) => [site.entry.name, site]))
-    for (const entry of sites) {
+    for (const entry of sites.filter(({ mode }) => mode === 'tunnel')) {
       const same = before.get(entry.name)
       if (same && sameEntry(same.entry, entry)) before.delete(entry.name)
       else if (this.#fastPath.kind !== 'kernel') this.#add(entry)
@@ -84,6 +89,11 @@ export class Sites {
     for (const site of this.#sites.values())
       if (site.entry.start === 'at-once' && site.state === 'down') this.#begin(site, [0])
     this.#resolveLater()
+  }
+
+  /** IKE is told again what it must know of the peers. */
+  tellIke(): void {
+    if (this.#policy) this.#endpoint().ike({ on: 'policy', policy: this.#withSites(this.#policy) })
   }
 
   close(): void {
@@ -332,13 +342,18 @@ export class Sites {
       const addresses = site.addresses.all
       return { site: site.id, name, addresses, traffic: site.traffic, ike, esp, requirePfs, pfsGroups, lifetimes }
     })
-    return { ...policy, preSharedKeys: [...keys, ...policy.preSharedKeys], sites }
+    const others = this.#others(policy)
+    const preSharedKeys = [...keys, ...others.preSharedKeys, ...policy.preSharedKeys]
+    return { ...policy, preSharedKeys, sites: [...sites, ...others.sites] }
   }
 }
 
-function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
-  const shown = ({ preSharedKey: _, ...rest }: SiteEntry) => JSON.stringify(rest)
-  return shown(a) === shown(b) && a.preSharedKey.reveal().toString() === b.preSharedKey.reveal().toString()
+/** Whether nothing about a site changed. */
+export function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
+  // Secrets show as the same; what they hold is compared apart.
+  const secrets = ({ preSharedKey, dialOut }: SiteEntry) =>
+    [preSharedKey, dialOut?.password].map((secret) => secret?.reveal().toString())
+  return JSON.stringify(a) === JSON.stringify(b) && JSON.stringify(secrets(a)) === JSON.stringify(secrets(b))
 }
 
 function rowOf({ entry, state, peer, esp, weak, since, why, pairs, counters }: Site): SiteRow {

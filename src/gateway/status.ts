@@ -10,6 +10,7 @@ import type { FastPath } from '../platform/fast-path.ts'
 import { showEndpoint } from '../wire/address.ts'
 import { printable } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
+import type { DemandDial } from './demand-dial.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { PolicySide } from './policy-side.ts'
@@ -22,6 +23,7 @@ type Parts = {
   readonly endpoint: Endpoint
   readonly sessions: Sessions
   readonly sites: Sites
+  readonly dialled: DemandDial
   readonly policy: PolicySide
   readonly events: EventLog
   readonly since: Date
@@ -34,6 +36,7 @@ export function statusOf({
   endpoint,
   sessions,
   sites,
+  dialled,
   policy,
   events,
   since,
@@ -50,7 +53,7 @@ export function statusOf({
     ikeSas: endpoint.ikeStatus().map((sa) => ikeRow(sa, iso)),
     sessions: sessions.all.filter(({ leaving }) => leaving === undefined).map((session) => session.row()),
     tunnels: endpoint.l2tpStatus().map((tunnel) => tunnelRow(tunnel, endpoint, iso)),
-    sites: sites.rows(),
+    sites: [...sites.rows(), ...dialled.rows()],
     policy: policy.status(),
     events: events.counters(),
     counters: fastPath.counters(),

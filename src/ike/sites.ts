@@ -101,6 +101,8 @@ export function showTraffic({ source, destination, protocol, sourcePort, destina
 /** Why this traffic is not the site's to ask for, or undefined where it is: all of it must lie in what the site's configuration names. */
 export function trafficFault(site: SitePolicy, asked: Traffic): string | undefined {
   if (site.traffic.some((allowed) => trafficHolds(allowed, asked))) return undefined
+  if (site.traffic.length === 0)
+    return `the peer wants a tunnel between ${showTraffic(asked)} (ours first); site ${site.name} is a link of L2TP here: set the same mode on both sides`
   const allowed = site.traffic.map(showTraffic).join('; ')
   return `the peer wants a tunnel between ${showTraffic(asked)} (ours first); site ${site.name} has ${allowed}: set the same networks on both sides`
 }

@@ -21,8 +21,17 @@ export type GatewayPlan = {
   readonly clientToClient: boolean
   /** Clients may reach services on the gateway beyond ping and DNS. */
   readonly gatewayServices: boolean
-  /** Networks joined by tunnel mode: theirs are routed into the device, and each pair of networks may speak, started by either side. */
-  readonly sites?: readonly { readonly local: readonly string[]; readonly remote: readonly string[] }[]
+  /** Networks joined with other gateways': theirs are routed into the device, and each pair of networks may speak, started by either side. */
+  readonly sites?: readonly SitePlan[]
+}
+
+export type SitePlan = {
+  readonly local: readonly string[]
+  readonly remote: readonly string[]
+  /** A link that is dialled: down, its networks are routed to the device with the last metric only, so that any other way goes before it. */
+  readonly link?: 'up' | 'down'
+  /** Our own on a link that is up: put onto the device. */
+  readonly address?: string | undefined
 }
 
 /** The client's side of a link: one device, one address, and what is routed into it. */

@@ -508,7 +508,10 @@ export class FakeFastPath implements FastPath {
       const ready = [...this.#peers.values()].some((peer) =>
         [...peer.pairs.values()].some(({ add, rank }) => rank > 0 && add.tunnel?.id === set.tunnel),
       )
-      if (ready) for (const packet of held.splice(0)) this.fromTun(packet)
+      // Or they go to a session by now.
+      const first = held[0] && parseIp(held[0])
+      const routed = first !== undefined && this.#sessionFor(first.destination) !== undefined
+      if (ready || routed) for (const packet of held.splice(0)) this.fromTun(packet)
     }
   }
 

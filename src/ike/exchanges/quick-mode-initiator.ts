@@ -50,7 +50,7 @@ const firstSettleMs = 300
 /** The first pair of a connection that was asked for. */
 export function beginForRequest(turn: Turn, sa: IkeSa, { ports, tunnel }: Request): void {
   if (tunnel) return beginTunnel(turn, sa, tunnel)
-  const { esp, lifetimes, requirePfs, pfsGroups } = policyOf(turn)
+  const { esp, lifetimes, requirePfs, pfsGroups } = policyFor(policyOf(turn), sa.path.remote.address, undefined)
   const group = esp[0]?.group ?? (requirePfs ? pfsGroups[0] : undefined)
   const own = ownAddress(turn, sa)
   begin(turn, sa, {

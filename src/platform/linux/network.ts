@@ -155,10 +155,12 @@ export class LinuxNetwork implements Network {
     if (devicePrefix !== undefined) return this.#ownAddress(plan)
     const wanted = routesOf(plan)
     const sites = siteRoutes(plan)
+    const links = linkAddresses(plan)
     const lines = [
       `link set dev ${device} up`,
       `address replace ${gatewayAddress}/32 dev ${device}`,
       ...wanted.map((route) => `route replace ${route} dev ${device} src ${gatewayAddress}`),
+      ...links.map((address) => `address replace ${address} dev ${device}`),
       ...sites.map((route) => `route replace ${route} dev ${device}`),
       ...(earlier ? siteRoutes(earlier) : [])
         .filter((route) => !sites.includes(route))
@@ -166,6 +168,9 @@ export class LinuxNetwork implements Network {
       ...(earlier ? routesOf(earlier) : [])
         .filter((route) => !wanted.includes(route))
         .map((route) => `route del ${route} dev ${device}`),
+      ...(earlier ? linkAddresses(earlier) : [])
+        .filter((address) => !links.includes(address))
+        .map((address) => `address del ${address} dev ${device}`),
       ...(earlier && earlier.gatewayAddress !== gatewayAddress
         ? [`address del ${earlier.gatewayAddress}/32 dev ${device}`]
         : []),
@@ -315,10 +320,19 @@ function routesOf(plan: GatewayPlan): string[] {
 /** What lies behind sites; what we send there ourselves leaves from an address of ours that the tunnel is for. */
 function siteRoutes({ sites = [] }: GatewayPlan): string[] {
   const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
-  return sites.flatMap(({ local, remote }) => {
-    const source = own.find(({ family, address }) => family === 'IPv4' && inRanges(address, local.map(rangeOf)))
-    return remote.map((network) => (source ? `${network} src ${source.address}` : network))
+  return sites.flatMap(({ local, remote, link, address }) => {
+    const inside = own.find(({ family, address }) => family === 'IPv4' && inRanges(address, local.map(rangeOf)))
+    const source = inside?.address ?? address
+    const from = source ? ` src ${source}` : ''
+    const always = remote.map((network) => `${network}${from}${link ? ` metric ${lastMetric}` : ''}`)
+    if (link !== 'up') return always
+    return [...always, ...remote.map((network) => `${network}${from}`)]
   })
+}
+
+/** Our addresses on links that are up. */
+function linkAddresses({ sites = [] }: GatewayPlan): string[] {
+  return sites.flatMap(({ address }) => (address === undefined ? [] : [`${address}/32`]))
 }
 
 function rangeOf(network: string): { first: number; last: number } {
