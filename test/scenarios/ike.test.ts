@@ -70,6 +70,18 @@ describe('bringing up', () => {
     expect(keepalives).toEqual(['192.0.2.1:4500', '192.0.2.1:4500', '192.0.2.1:4500'])
   })
 
+  test('a client that wants its ESP in UDP gets it without a NAT too', () => {
+    const w = world()
+    const [gateway, client] = [w.at(server), w.at('198.51.100.7', { forceEncapsulation: true })]
+    client.connect(server)
+    w.time.run(2_000)
+    expect(gateway.sent.map(({ path }) => path.local.port)).toEqual([500, 500, 4500, 4500])
+    expect(gateway.core.status()[0]).toMatchObject({ natted: true, identity: '198.51.100.7' })
+    const pairs = [...gateway.core.state.peers.values()].flatMap((peer) => [...peer.pairs.values()])
+    expect(pairs.map(({ encapsulated }) => encapsulated)).toEqual([true])
+    talk(w, client, gateway, 'in UDP')
+  })
+
   test('behind a 1:1 NAT of its own the gateway claims its public address and ESP comes in UDP', () => {
     const w = world()
     const gateway = w.at('10.0.0.2', { publicAddress: '203.0.113.5' }, w.network.nat('203.0.113.5', true))

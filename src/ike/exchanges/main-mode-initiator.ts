@@ -35,7 +35,7 @@ import {
   noteRequests,
   receiveSignedMM6,
 } from './main-mode-signatures.ts'
-import { establish, findNat, natContext, nonceOctets, ownAddress, spoils } from './phase1.ts'
+import { asksForUdp, establish, findNat, natContext, nonceOctets, ownAddress, spoils } from './phase1.ts'
 import { beginForRequest } from './quick-mode-initiator.ts'
 
 // Ours: transforms in one offer, so that MM1 fits one datagram.
@@ -193,10 +193,10 @@ export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
 
 const digestOf = ({ hash }: { readonly hash: string }) => hash as 'sha1'
 
-// RFC 3947 §4: where a NAT was found, both ports become 4500 with this message.
+// RFC 3947 §4: where a NAT was found, or is pretended, both ports become 4500 with this message.
 function float(turn: Turn, sa: IkeSa): void {
   const { natt } = localPorts(turn)
-  if (!(sa.peerBehindNat || sa.weBehindNat) || sa.path.local.port === natt) return
+  if (!asksForUdp(turn, sa) || sa.path.local.port === natt) return
   sa.path = {
     local: { address: sa.path.local.address, port: natt },
     remote: { address: sa.path.remote.address, port: sa.request?.nattPort ?? 4500 },

@@ -71,6 +71,11 @@ export function spoils(turn: Turn, sa: IkeSa): boolean {
   return policyOf(turn).forceEncapsulation === true || ownAddress(turn, sa) !== sa.path.local.address
 }
 
+/** Whether our quick modes ask a peer that speaks NAT traversal for ESP in UDP: a NAT was found, or one is pretended. */
+export function asksForUdp(turn: Turn, sa: IkeSa): boolean {
+  return sa.natMethod !== undefined && (sa.peerBehindNat || sa.weBehindNat || spoils(turn, sa))
+}
+
 /** The error number that a Windows user sees; told for every client that may be a Windows one, since only Apple's and Android's show none for sure. */
 export function seenBy(client: ClientKind, number: number): number | undefined {
   return hasQuirk('shows no numbers', { client }) ? undefined : number

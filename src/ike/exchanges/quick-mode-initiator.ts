@@ -27,7 +27,7 @@ import { notifyType, payloadType } from '../wire/numbers.ts'
 import { type IdPayload, kePayload, natOaPayload, noncePayload, type Payload, parsePayload } from '../wire/payloads.ts'
 import { failSa, reasonOf } from './main-mode-initiator.ts'
 import { badPublicValue, nonceFault } from './main-mode-responder.ts'
-import { nonceOctets, ownAddress } from './phase1.ts'
+import { asksForUdp, nonceOctets, ownAddress } from './phase1.ts'
 import {
   advanceQuick,
   install,
@@ -57,7 +57,7 @@ export function beginForRequest(turn: Turn, sa: IkeSa, { ports, tunnel }: Reques
     inboundSpi: promiseSpi(turn),
     proposals: esp.filter((one) => one.group === undefined || one.group === group).slice(0, mostOffers),
     group,
-    encapsulated: sa.natMethod !== undefined && (sa.peerBehindNat || sa.weBehindNat),
+    encapsulated: asksForUdp(turn, sa),
     lifeSeconds: lifetimes.espSeconds,
     lifeKilobytes: lifetimes.espKilobytes,
     selectors: {
@@ -81,7 +81,7 @@ export function beginTunnel(turn: Turn, sa: IkeSa, tunnel: TunnelUse): void {
     inboundSpi: promiseSpi(turn),
     proposals: esp.filter((one) => one.group === undefined || one.group === group).slice(0, mostOffers),
     group,
-    encapsulated: sa.natMethod !== undefined && (sa.peerBehindNat || sa.weBehindNat),
+    encapsulated: asksForUdp(turn, sa),
     lifeSeconds: lifetimes.espSeconds,
     lifeKilobytes: lifetimes.espKilobytes,
     selectors: {
