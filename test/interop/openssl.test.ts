@@ -1,6 +1,6 @@
 // OpenSSL as the other side of our certificates: its OCSP responder, its revocation lists over HTTP, its PKCS #7. Processes on the loopback, a few seconds.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -44,6 +44,15 @@ function indexed({ certificate }: Issued, state: 'V' | 'R'): string {
   return `${[state, time(certificate.notAfter), revoked, serial, 'unknown', '/CN=x'].join('\t')}\n`
 }
 
+let written = Date.now() / 1000
+
+/** The responder reads its database again where the time of it, in whole seconds, is another. */
+function index(lines: string): void {
+  writeFileSync(at('index.txt'), lines)
+  written += 10
+  utimesSync(at('index.txt'), written, written)
+}
+
 async function startResponder(): Promise<number> {
   const args = ['-CA', at('root.pem'), '-rsigner', at('signer.pem'), '-rkey', at('signer.key'), '-nmin', '5']
   const child = spawn('openssl', ['ocsp', '-port', '0', '-index', at('index.txt'), ...args])
@@ -76,7 +85,7 @@ beforeAll(async () => {
   writeFileSync(at('root.key'), root.keyPem)
   writeFileSync(at('signer.pem'), signer.pem)
   writeFileSync(at('signer.key'), signer.keyPem)
-  writeFileSync(at('index.txt'), '')
+  index('')
   writeFileSync(at('crlnumber'), '01\n')
   writeFileSync(
     at('ca.conf'),
@@ -121,7 +130,7 @@ describe('an OCSP responder', () => {
 
   test('good, revoked, and not known to it; its answers are signed by whom the authority lets', async () => {
     const [alice, bob, carol] = [made('alice'), made('bob'), made('carol')] as const
-    writeFileSync(at('index.txt'), indexed(alice, 'V') + indexed(bob, 'R'))
+    index(indexed(alice, 'V') + indexed(bob, 'R'))
     expect(await said(alice)).toEqual(fine)
     expect(await said(bob)).toEqual([revoked, revoked])
     expect(await said(carol)).toEqual([
@@ -150,7 +159,7 @@ describe('lists over HTTP', () => {
 
   test.each(['PEM', 'DER'])('as OpenSSL makes them, %s', async (form) => {
     const [alice, bob] = [made('alice'), made('bob')]
-    writeFileSync(at('index.txt'), indexed(alice, 'V') + indexed(bob, 'R'))
+    index(indexed(alice, 'V') + indexed(bob, 'R'))
     const files = ['-keyfile', at('root.key'), '-cert', at('root.pem'), '-out', at('list.pem')]
     await openssl('ca', '-gencrl', '-config', at('ca.conf'), ...files)
     await openssl('crl', '-in', at('list.pem'), '-outform', form, '-out', at('list.crl'))
