@@ -68,6 +68,21 @@ export type PolicyStatus = {
     readonly since: string
     readonly until: string
   }[]
+  /** What rules protect in transport mode now. */
+  readonly secured: readonly SecuredRow[]
+}
+
+export type SecuredRow = {
+  readonly rule: string
+  /** Outer address and port. */
+  readonly peer: string
+  /** The filter between the two hosts. */
+  readonly traffic: string
+  readonly ike: string
+  readonly esp: string
+  readonly weak: boolean
+  /** ISO 8601. */
+  readonly since: string
 }
 
 export type SessionRow = {

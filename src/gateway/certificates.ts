@@ -6,6 +6,7 @@ import { credentialOf, readCertificates, readKey } from '../pki/credential.ts'
 import { showName } from '../pki/names.ts'
 import type { Purpose } from '../pki/path.ts'
 import type { CertificateSettings, RuleSettings } from '../pki/settings.ts'
+import { ruleCertificatesOf } from './rule-authentication.ts'
 
 /** The one rule of remote access. */
 const remoteAccess = 'remote access'
@@ -31,11 +32,17 @@ export function certificateRulesOf(
 const credentialName = (name: string, i: number) => `${name} ${i + 1}`
 
 /** What the judge is given. */
-export function certificateSettingsOf({
-  remoteAccess: { certificates },
-  security,
-}: Pick<Configuration, 'remoteAccess' | 'security'>): CertificateSettings {
-  return settingsOf(certificates, { name: remoteAccess, purpose: 'client', weak: security !== 'modern' })
+export function certificateSettingsOf(
+  configuration: Pick<Configuration, 'remoteAccess' | 'security' | 'policies'>,
+): CertificateSettings {
+  const { certificates } = configuration.remoteAccess
+  const weak = configuration.security !== 'modern'
+  const all = [
+    settingsOf(certificates, { name: remoteAccess, purpose: 'client', weak }),
+    // A rule's peer may be either.
+    ...ruleCertificatesOf(configuration).map(({ entry, name }) => settingsOf(entry, { name, purpose: 'any', weak })),
+  ]
+  return { rules: all.flatMap(({ rules }) => rules), keys: all.flatMap(({ keys }) => keys) }
 }
 
 export function settingsOf(

@@ -70,6 +70,15 @@ export type OwnEvent =
   /** What came out of a tunnel and wasn't what it was agreed for: dropped. */
   | { readonly event: 'site.wrong-traffic'; readonly site: string; readonly packets: number }
   | { readonly event: 'policy.enforced'; readonly policy: string; readonly filters: number }
+  /** A rule's traffic with a host has an SA pair in transport mode. */
+  | {
+      readonly event: 'policy.secured'
+      readonly rule: string
+      readonly traffic: string
+      readonly ike: string
+      readonly esp: string
+      readonly weak: boolean
+    }
   /** Soft associations, and what was dropped for want of an SA. */
   | (SoftEvent & { readonly rule: string; readonly peer: string })
   | { readonly event: 'spi.unknown'; readonly spi: number }

@@ -131,7 +131,13 @@ class House implements Gateway, EndpointOwner {
     const parts = { platform, events, fastPath, endpoint, policyChanged: tellIke, linksChanged: () => this.#reroute() }
     this.#dialled = new DemandDial(parts, configuration)
     this.#sites = new Sites(platform, events, fastPath, endpoint, (policy) => this.#dialled.policies(policy))
-    this.#policy = new PolicySide(platform, events, fastPath, () => this.#endpoint)
+    this.#policy = new PolicySide(
+      platform,
+      events,
+      fastPath,
+      () => this.#endpoint,
+      () => this.#policyChanged(),
+    )
     this.#endpoint = new Endpoint({
       platform,
       cores,
@@ -239,7 +245,7 @@ class House implements Gateway, EndpointOwner {
 
   async #changeSites(configuration: Configuration, policy: IkePolicy): Promise<void> {
     await this.#dialled.change(configuration)
-    await this.#sites.change(configuration, policy)
+    await this.#sites.change(this.#policy.joined(configuration), this.#policy.informed(policy))
     this.#dialled.begin()
   }
 
@@ -280,9 +286,23 @@ class House implements Gateway, EndpointOwner {
     await this.#fastPath.close()
   }
 
+  /** An address of the machine came or went, and rules mean something else. */
+  #policyChanged(): void {
+    this.#reloading = this.#reloading
+      .then(async () => {
+        if (this.#stopping) return
+        await this.#serve(this.#configuration)
+        await this.#changeSites(this.#configuration, ikePolicyOf(this.#configuration))
+      })
+      .catch((error: Error) =>
+        this.events.emit({ event: 'network.trouble', what: 'the IPsec policy', why: error.message }),
+      )
+  }
+
   async #serve(configuration: Configuration): Promise<void> {
-    const plan = networkPlanOf(configuration, this.#fastPath.kind, this.#dialled.links())
-    const troubles = await this.#platform.network.serve(plan)
+    const troubles = await this.#platform.network.serve(
+      networkPlanOf(this.#policy.joined(configuration), this.#fastPath.kind, this.#dialled.links()),
+    )
     for (const why of troubles) this.events.emit({ event: 'network.trouble', what: 'what lies behind', why })
   }
 
@@ -366,15 +386,16 @@ class House implements Gateway, EndpointOwner {
   }
 
   pairUp(peer: Peer, pair: SaPair): void {
-    this.#sites.pairUp(peer, pair)
+    if (!this.#policy.pairUp(peer, pair)) this.#sites.pairUp(peer, pair)
   }
 
   pairDown(inboundSpi: number): void {
+    this.#policy.pairDown(inboundSpi)
     this.#sites.pairDown(inboundSpi)
   }
 
   acquire(wanted: Extract<FastPathEvent, { readonly on: 'acquire' }>): void {
-    this.#sites.acquire(wanted)
+    if (!this.#policy.acquire(wanted)) this.#sites.acquire(wanted)
     this.#dialled.acquire(wanted)
   }
 

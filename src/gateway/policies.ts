@@ -6,12 +6,12 @@ import type { L2tpPolicy } from '../l2tp/contract.ts'
 import type { FastPath } from '../platform/fast-path.ts'
 import type { GatewayPlan, SitePlan } from '../platform/network.ts'
 import type { Facts } from '../policy/policy.ts'
-import { ruleKeysOf } from '../policy/rule-keys.ts'
 import type { PppPolicy } from '../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { certificateRulesOf } from './certificates.ts'
 import type { LinkState } from './demand-dial.ts'
 import type { PoolPlan } from './pool.ts'
+import { authenticationOf, ruleCertificatesOf } from './rule-authentication.ts'
 
 /**
  * Our own: when somebody quiet is asked for a sign, so that he is known to be gone within `seconds` in all: asked after a third, then three
@@ -25,19 +25,18 @@ export function patience(seconds: number): { idleSeconds: number; intervalSecond
   }
 }
 
-export function ikePolicyOf({ remoteAccess, policies, publicAddress, security, ports }: Configuration): IkePolicy {
+export function ikePolicyOf(configuration: Configuration): IkePolicy {
+  const { remoteAccess, publicAddress, security, ports } = configuration
   return {
     ike: remoteAccess.ike,
     esp: remoteAccess.esp,
     pfsGroups: proposalsFor(security).pfsGroups,
     requirePfs: remoteAccess.requirePfs,
-    preSharedKeys: [
-      ...ruleKeysOf(policies),
-      ...remoteAccess.preSharedKeys,
-      ...(remoteAccess.preSharedKey ? [{ peer: 'any', key: remoteAccess.preSharedKey }] : []),
+    ...authenticationOf(configuration),
+    certificates: [
+      ...ruleCertificatesOf(configuration).flatMap(({ entry, peer, name }) => certificateRulesOf(entry, peer, name)),
+      ...certificateRulesOf(remoteAccess.certificates),
     ],
-    certificates: certificateRulesOf(remoteAccess.certificates),
-    methods: [{ peer: 'any', order: remoteAccess.methods }],
     lifetimes: remoteAccess.lifetimes,
     replayWindow: remoteAccess.replayWindow,
     publicAddress,

@@ -1,35 +1,9 @@
 // An IPsec policy on a whole gateway in virtual time: the list that reaches the packet filter, soft associations, and what is never let through.
 import { expect, test } from 'vitest'
+import { FakePacketPolicy } from '../../test/fakes/packet-policy.ts'
 import { World } from '../../test/fakes/platform.ts'
 import { parseConfiguration } from '../config/parse.ts'
-import type { PacketPolicy, PolicyPlan } from '../platform/packet-policy.ts'
 import { createGateway } from './gateway.ts'
-
-/** Remembers what was asked for; packets for `asking` meet their rules. */
-class FakePacketPolicy implements PacketPolicy {
-  readonly did: string[] = []
-  plan: PolicyPlan | undefined
-  asking: { soft: number; peer: string }[] = []
-
-  facts() {
-    return { own: ['192.0.2.1'], dns: [], gateway: [] }
-  }
-  async enforce(plan: PolicyPlan) {
-    this.plan = plan
-  }
-  async wanted() {
-    return this.asking.splice(0)
-  }
-  async allowClear(soft: number, peer: string, seconds: number) {
-    this.did.push(`clear ${soft} ${peer} ${seconds}`)
-  }
-  async endClear(soft: number, peer: string) {
-    this.did.push(`end ${soft} ${peer}`)
-  }
-  async clear() {
-    this.plan = undefined
-  }
-}
 
 function configuration(action: string, assigned = 'assigned: Servers') {
   const outcome = parseConfiguration(
@@ -51,7 +25,7 @@ policies:
 async function start(action: string) {
   const world = new World(7)
   const machine = world.machine('192.0.2.1')
-  const packetPolicy = new FakePacketPolicy()
+  const packetPolicy = new FakePacketPolicy('192.0.2.1')
   const gateway = await world.of(createGateway(Object.assign(machine, { packetPolicy }), configuration(action)))
   return { world, machine, packetPolicy, gateway }
 }
@@ -68,6 +42,7 @@ test('the filter has both ways of the rule, in order, behind the exemptions', as
       direction: 'out',
       action: 'protect',
       acceptUnsecured: false,
+      carried: true,
       soft: 0,
     },
     {
@@ -77,6 +52,7 @@ test('the filter has both ways of the rule, in order, behind the exemptions', as
       direction: 'in',
       action: 'protect',
       acceptUnsecured: false,
+      carried: false,
       soft: 0,
     },
   ])

@@ -1,11 +1,12 @@
 // The IPsec policy of the configuration, in force: compiled for the addresses that the machine has, handed to the packet filter, and the soft associations that it
 // allows. Without an assigned policy there is no filter of ours: the data planes never speak L2TP in clear, which is all that the built-in rule asks.
 //
-// A packet that a rule wants protected and that has no SA is dropped and noted; once a second the notes are read. Its peer is asked by IKE: silent, it may become soft; if it
-// answers, it speaks IPsec, and stays without clear traffic. Tunnels are the sites' (sites.ts); transport mode is carried for L2TP alone.
+// A packet that a rule wants protected and that has no SA waits in its carrier (carriers.ts) on the userland plane; on the kernel's it is dropped and noted, and once a second
+// the notes are read. Its peer is asked by IKE: silent, it may become soft; if it answers, it speaks IPsec, and stays without clear traffic. Tunnels are the sites' (sites.ts).
 import type { Configuration } from '../config/configuration.ts'
 import type { PolicyStatus } from '../control/protocol.ts'
-import type { FastPath } from '../platform/fast-path.ts'
+import type { IkePolicy, PeerId, SaPair, TrafficRule } from '../ike/contract.ts'
+import type { FastPath, FastPathEvent } from '../platform/fast-path.ts'
 import type { PolicyFilter, PolicyPlan } from '../platform/packet-policy.ts'
 import { filterRows } from '../policy/explain.ts'
 import type { Facts } from '../policy/policy.ts'
@@ -13,11 +14,13 @@ import { type Key, SoftAssociations, type SoftEffect, type SoftInput } from '../
 import { compile, type SpdEntry } from '../policy/spd.ts'
 import type { Instant } from '../wire/machine.ts'
 import { showNetwork } from '../wire/network.ts'
+import { Carriers, type Wanted } from './carriers.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EventLog } from './event-log.ts'
 import type { Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
 import { policyFactsOf } from './policies.ts'
+import { sitesOfRules, trafficRulesOf } from './traffic-rules.ts'
 
 /** Our own: how often it is looked whether a packet wants something, and the machine's addresses changed. */
 const lookMs = 1000
@@ -30,8 +33,16 @@ export class PolicySide {
   readonly #fastPath: FastPath
   readonly #endpoint: () => Endpoint
   readonly #soft = new SoftAssociations()
+  readonly #carriers: Carriers
+  /** Told when the rules for IKE, or the sites that rules make, are others: an address of the machine came or went. */
+  readonly #changed: () => void
   readonly #requests = new Map<number, Key>()
+  /** What the last packet for a rule and host wants. */
+  readonly #wanted = new Map<string, Wanted>()
+  /** Addresses of hosts with pairs. */
+  readonly #peers = new Map<PeerId, string>()
   #nextRequest = firstRequest
+  #device = ''
   #configuration: Configuration | undefined
   #spd: readonly SpdEntry[] = []
   /** Rules with numbers, in the order of their numbers from 0: those that can be asked for. */
@@ -40,11 +51,37 @@ export class PolicySide {
   #cancel: (() => void) | undefined
   #closed = false
 
-  constructor(platform: Platform, events: EventLog, fastPath: FastPath, endpoint: () => Endpoint) {
+  constructor(
+    platform: Platform,
+    events: EventLog,
+    fastPath: FastPath,
+    endpoint: () => Endpoint,
+    changed: () => void = () => {},
+  ) {
     this.#platform = platform
     this.#events = events
     this.#fastPath = fastPath
     this.#endpoint = endpoint
+    this.#changed = changed
+    this.#carriers = new Carriers(fastPath, endpoint)
+  }
+
+  /** What IKE is to know of the policy; undefined: no policy is assigned. */
+  get rules(): readonly TrafficRule[] | undefined {
+    const configuration = this.#configuration
+    if (configuration?.policies.assigned === undefined) return undefined
+    return trafficRulesOf(this.#spd, configuration, (entry) => this.#carriers.of(entry))
+  }
+
+  /** With the rules for IKE. */
+  informed(policy: IkePolicy): IkePolicy {
+    const { rules } = this
+    return rules ? { ...policy, rules } : policy
+  }
+
+  /** With the sites that rules with a tunnel endpoint make. */
+  joined(configuration: Configuration): Configuration {
+    return { ...configuration, sites: [...configuration.sites, ...sitesOfRules(this.#spd, configuration)] }
   }
 
   /** Puts the policy in force. Fails where the filter can't be made: what should be protected mustn't go without it. */
@@ -63,7 +100,41 @@ export class PolicySide {
       soft: this.#soft
         .rows()
         .map(({ rule, peer, since, until }) => ({ rule, peer, since: iso(since), until: iso(until) })),
+      secured: this.#carriers.rows(),
     }
+  }
+
+  /** A packet of a rule is held. Whether it was ours. */
+  acquire(event: Extract<FastPathEvent, { readonly on: 'acquire' }>): boolean {
+    const wanted = this.#carriers.wanted(event)
+    if (!wanted) return false
+    const { rule, peer } = wanted
+    const softSeconds = this.#rules.find((each) => each.rule === rule)?.softSeconds
+    this.#wanted.set(nameOf(wanted), wanted)
+    this.#handle({ on: 'wanted', rule, peer, softSeconds })
+    // Another filter of a rule that protects something with the host already.
+    if (this.#soft.protects({ rule, peer }) && this.#carriers.mayAsk(wanted, this.#platform.clock.now()))
+      void this.#connect({ rule, peer }, wanted)
+    return true
+  }
+
+  /** A pair in transport mode came up, whoever asked for it. Whether it was a rule's. */
+  pairUp(peer: Peer, pair: SaPair): boolean {
+    const up = this.#carriers.pairUp(peer, pair, this.#platform.clock.date())
+    if (!up) return false
+    const { rule, row } = up
+    this.#peers.set(peer.id, peer.path.remote.address)
+    this.#handle({ on: 'protected', rule, peer: peer.path.remote.address })
+    if (!row) return true
+    const { traffic, ike, esp, weak } = row
+    this.#events.emit({ event: 'policy.secured', rule, traffic, ike, esp, weak }, this.#endpoint().originOf(peer))
+    return true
+  }
+
+  pairDown(inboundSpi: number): void {
+    const down = this.#carriers.pairDown(inboundSpi)
+    const peer = down && this.#peers.get(down.peer)
+    if (down && peer !== undefined) this.#handle({ on: 'gone', rule: down.rule, peer })
   }
 
   /** Whether the request was ours. */
@@ -75,12 +146,13 @@ export class PolicySide {
     return true
   }
 
-  /** The peer speaks IPsec, and nothing but L2TP is carried in transport mode. */
+  /** On a plane without carriers the peer speaks IPsec, and nothing but L2TP is carried in transport mode. */
   peerUp(peer: Peer, request: number | undefined): boolean {
     const key = this.#requests.get(request ?? 0)
     if (!key) return false
     this.#requests.delete(request!)
-    const reason = 'transport mode carries L2TP alone; a rule with a tunnel endpoint is right'
+    if (this.#fastPath.kind !== 'kernel') return true
+    const reason = 'on this data plane transport mode carries L2TP alone; a rule with a tunnel endpoint is right'
     this.#handle({ on: 'refused', reason, ...key })
     this.#endpoint().ike({ on: 'disconnect', peer: peer.id, reason })
     return true
@@ -89,7 +161,7 @@ export class PolicySide {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancel?.()
-    await this.#platform.packetPolicy?.clear()
+    await this.#platform.packetPolicy?.clear(this.#device)
   }
 
   // --- in force ----------------------------------------------------------------------------------------------------------------------------
@@ -98,19 +170,30 @@ export class PolicySide {
     const { packetPolicy } = this.#platform
     const configuration = this.#configuration
     if (!configuration) return
+    this.#device = configuration.device
     this.#spd = compile(configuration.policies, this.#facts(configuration))
     if (configuration.policies.assigned === undefined || !packetPolicy) {
       this.#handle({ on: 'clear' })
+      this.#carriers.change([])
       this.#inForce = ''
-      return packetPolicy?.clear()
+      return packetPolicy?.clear(configuration.device)
     }
+    this.#carriers.change(this.#spd)
     this.#rules = rulesOf(this.#spd)
-    const plan = planOf(configuration, this.#fastPath.kind, this.#spd, this.#rules)
+    const plan = planOf(
+      configuration,
+      this.#fastPath.kind,
+      this.#spd,
+      this.#rules,
+      (entry) => this.#carriers.of(entry) !== undefined,
+    )
     const text = JSON.stringify(plan)
     if (text !== this.#inForce) {
       this.#handle({ on: 'clear' })
       await packetPolicy.enforce(plan)
+      const later = this.#inForce !== ''
       this.#inForce = text
+      if (later) this.#changed()
       this.#events.emit({
         event: 'policy.enforced',
         policy: configuration.policies.assigned,
@@ -172,23 +255,30 @@ export class PolicySide {
     }
   }
 
-  async #negotiate(key: Key): Promise<void> {
+  #negotiate(key: Key): Promise<void> {
+    return this.#connect(key, this.#wanted.get(nameOf(key)))
+  }
+
+  async #connect(key: Key, wanted: Wanted | undefined): Promise<void> {
     const request = this.#nextRequest++
     this.#requests.set(request, key)
     try {
       const own = this.#configuration!.listen[0] ?? this.#platform.packetPolicy!.facts().own[0] ?? ''
-      const local = (await this.#platform.localAddressFor?.(key.peer)) ?? own
+      const local = wanted?.local ?? (await this.#platform.localAddressFor?.(key.peer)) ?? own
       this.#endpoint().ike({
         on: 'connect',
         request,
         path: { local: { address: local, port: this.#fastPath.ports.ike }, remote: { address: key.peer, port: 500 } },
-        ports: { local: 0, remote: 0 },
+        ports: { local: wanted?.use.traffic.sourcePort ?? 0, remote: wanted?.use.traffic.destinationPort ?? 0 },
+        ...(wanted ? { tunnel: wanted.use } : {}),
       })
     } catch (error) {
       this.failed(request, (error as Error).message, false)
     }
   }
 }
+
+const nameOf = ({ rule, peer }: Key) => JSON.stringify([rule, peer])
 
 /** Rules in transport mode that something can be asked for: not L2TP, which clients begin, and no default response, which begins nothing. */
 function rulesOf(spd: readonly SpdEntry[]): { rule: string; softSeconds: number | undefined }[] {
@@ -212,6 +302,7 @@ export function planOf(
   plane: FastPath['kind'],
   spd: readonly SpdEntry[],
   rules: readonly { readonly rule: string }[],
+  carries: (entry: SpdEntry) => boolean,
 ): PolicyPlan {
   return {
     device,
@@ -228,6 +319,7 @@ export function planOf(
         connection,
         action: typeof action === 'string' ? action : action.protect.respondOnly ? 'permit' : 'protect',
         forwarded: tunnel !== undefined,
+        carried: carries(entry),
         acceptUnsecured: typeof action === 'object' && action.protect.acceptUnsecured,
         soft: rule === undefined ? undefined : rules.findIndex((each) => each.rule === rule),
       }

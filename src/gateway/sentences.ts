@@ -140,6 +140,10 @@ function renderOwn(event: Own, who: string): Rendered {
       )
     case 'policy.enforced':
       return info(`policy ${shown(event.policy)} is in force: ${count(event.filters, 'filter')}`)
+    case 'policy.secured':
+      return info(
+        `${event.traffic} is protected by rule ${shown(event.rule)} with ${who}: IKE ${event.ike}, ESP ${event.esp}${weakly(event.weak)}`,
+      )
     case 'policy.soft.up':
       return warn(
         `a soft association with ${event.peer} for ${event.seconds} s: it doesn't answer IKE, and rule ${shown(event.rule)} allows clear traffic then; nothing is encrypted`,

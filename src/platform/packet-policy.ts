@@ -1,5 +1,6 @@
 // CONTRACT. The filter that puts an IPsec policy in force on the machine's packets: what should be protected and isn't is dropped. The list is in order, the first
-// filter that means a packet decides; everything asked for is taken away again by `clear`, or replaced by the next start.
+// filter that means a packet decides; everything asked for is taken away again by `clear`. What a process
+// leaves that dies stands, so that nothing goes unprotected meanwhile, until the next start replaces or clears it.
 
 /** A filter as the machine needs it. Networks are CIDR text; protocol and ports 0 are any. */
 export type PolicyFilter = {
@@ -16,6 +17,8 @@ export type PolicyFilter = {
   readonly forwarded: boolean
   /** Clear packets that come in pass all the same. */
   readonly acceptUnsecured: boolean
+  /** On the userland plane: packets that leave the machine by it are sent to the device, and held there until they have an SA. */
+  readonly carried: boolean
   /** Peers can be let through for a while by `allowClear`, under this number; and who is wanted is told by `wanted`. */
   readonly soft: number | undefined
 }
@@ -39,5 +42,6 @@ export interface PacketPolicy {
   wanted(): Promise<readonly { readonly soft: number; readonly peer: string }[]>
   allowClear(soft: number, peer: string, seconds: number): Promise<void>
   endClear(soft: number, peer: string): Promise<void>
-  clear(): Promise<void>
+  /** Takes away what belongs to the device, whoever put it there. */
+  clear(device: string): Promise<void>
 }

@@ -129,6 +129,10 @@ export class SoftAssociations {
     return soft.flatMap(({ rule, peer }) => ended({ rule, peer }, 'policy changed'))
   }
 
+  protects({ rule, peer }: Key): boolean {
+    return this.#states.get(JSON.stringify([rule, peer]))?.state.is === 'protected'
+  }
+
   get deadline(): Instant | undefined {
     const all = [...this.#states.values()].flatMap(({ state }) => (state.is === 'protected' ? [] : [state.until]))
     return all.length === 0 ? undefined : all.reduce((least, at) => Math.min(least, at))

@@ -31,6 +31,7 @@ const all = {
   connection: 'all',
   forwarded: false,
   acceptUnsecured: false,
+  carried: false,
   soft: undefined,
 } as const
 const there: PolicyFilter = {
@@ -87,7 +88,7 @@ await policy.enforce(
   ]),
 )
 seen.blocked = ping()
-await policy.clear()
+await policy.clear('gatehouse0')
 seen.cleared = [ping(), sh('nft list tables')]
 process.kill(Number(peer))
 console.log(JSON.stringify(seen))

@@ -1,10 +1,13 @@
 // The packet filter of an IPsec policy, by nft. One change after another; a list replaces the former in one transaction.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { ipv4Number } from '../../wire/address.ts'
 import type { PacketPolicy, PolicyPlan } from '../packet-policy.ts'
 import { type Run, run as runCommand } from './command.ts'
-import { policyRuleset, policyTableOf, withoutPolicyTable } from './policy-ruleset.ts'
+import { markOf, policyRuleset, policyTableOf, steers, withoutPolicyTable } from './policy-ruleset.ts'
+
+/** Our own: before the main table's, behind local addresses'. */
+const priority = '100'
 
 type Listed = { readonly elem?: { readonly val?: unknown } } | string
 
@@ -31,6 +34,7 @@ export class LinuxPacketPolicy implements PacketPolicy {
 
   enforce(plan: PolicyPlan): Promise<void> {
     return this.#next(async () => {
+      await this.#steer(plan)
       await this.#run('nft', ['-f', '-'], policyRuleset(plan))
       this.#plan = plan
     })
@@ -61,12 +65,30 @@ export class LinuxPacketPolicy implements PacketPolicy {
     return this.#element('delete', soft, peer).catch(() => undefined)
   }
 
-  clear(): Promise<void> {
+  clear(device: string): Promise<void> {
     return this.#next(async () => {
-      if (!this.#plan) return
-      await this.#run('nft', ['-f', '-'], withoutPolicyTable(policyTableOf(this.#plan.device)))
+      await this.#run('nft', ['-f', '-'], withoutPolicyTable(policyTableOf(device)))
+      await this.#unsteer(device)
       this.#plan = undefined
     })
+  }
+
+  /** The way by which marked packets reach the device; before they are marked. */
+  async #steer(plan: PolicyPlan): Promise<void> {
+    const { device } = plan
+    const mark = markOf(device)
+    if (!steers(plan)) return this.#unsteer(device)
+    const there = await this.#run('ip', ['-4', 'rule', 'list', 'fwmark', mark])
+    await this.#run('ip', ['link', 'set', 'dev', device, 'up'])
+    await this.#run('ip', ['route', 'replace', 'default', 'dev', device, 'table', mark])
+    if (there.trim() === '')
+      await this.#run('ip', ['-4', 'rule', 'add', 'fwmark', mark, 'lookup', mark, 'priority', priority])
+    // What comes out of an SA has a source that the mark's table alone leads to the device: a strict reverse path filter asks it. Gone with the device.
+    writeFileSync(`/proc/sys/net/ipv4/conf/${device}/src_valid_mark`, '1')
+  }
+
+  async #unsteer(device: string): Promise<void> {
+    await this.#run('ip', ['-4', 'rule', 'del', 'fwmark', markOf(device)]).catch(() => undefined)
   }
 
   #element(verb: 'add' | 'delete', soft: number, element: string): Promise<void> {

@@ -3,6 +3,8 @@
 // - `out` sees what the machine sends and forwards, `in` what comes to it and what it forwards; each filter is a rule, the first that fits ends the chain.
 // - Protected is what has an SA: on the kernel's plane `rt ipsec` and `meta ipsec` tell, on the userland plane the TUN device, behind which there is nothing but SAs.
 // - What the kernel plane took out of a remote access SA carries its mark (0x67……) and ports that the plane has put in: it was judged there.
+// - `steer` marks what the machine sends and a rule of the userland plane wants protected, for the way to the TUN device; `arrived` marks what comes out of SAs for
+//   such rules: the gateway's own table lets that in, and the reverse path is asked for with the mark.
 // - `clearN` holds the peers that a soft association lets through, with its time; `wantedN` remembers whom a dropped packet was for.
 import type { PolicyFilter, PolicyPlan } from '../packet-policy.ts'
 
@@ -29,7 +31,7 @@ ${plan.filters.flatMap((filter) => outgoing(filter, plan)).join('\n')}
   chain in {
 ${plan.filters.flatMap((filter) => incoming(filter, plan)).join('\n')}
   }
-  chain output {
+${steers(plan) ? steering(plan) : ''}  chain output {
     type filter hook output priority filter; policy accept;
     oifname "lo" accept
     jump out
@@ -49,6 +51,51 @@ ${plan.filters.flatMap((filter) => incoming(filter, plan)).join('\n')}
 `
 }
 
+/** Of packets for and from carriers, in the first octet; the rest tells devices apart. Also the number of the routing table. */
+const carriedMark = 0x68
+
+/** nftables' words for any such packet. */
+export const isCarriedMark = `meta mark & 0xff000000 == 0x${carriedMark.toString(16)}000000`
+
+export function markOf(device: string): string {
+  const hash = [...device].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 0xfffffd, 7)
+  return `0x${(carriedMark * 0x100_0000 + hash).toString(16)}`
+}
+
+/** Whether packets have to find their way to the device. */
+export function steers({ filters, plane }: PolicyPlan): boolean {
+  return plane === 'userland' && filters.some(({ carried }) => carried)
+}
+
+function steering(plan: PolicyPlan): string {
+  const mark = `meta mark set ${markOf(plan.device)}`
+  const out = plan.filters.flatMap((filter) => {
+    if (filter.direction === 'in') return []
+    const match = `    ${matchOf(filter, 'out').replace('CARRIERS', `"${plan.carriers}"`)}`
+    if (!filter.carried) return [`${match} return`]
+    return [
+      ...(filter.soft === undefined ? [] : [`${match} ip daddr @clear${filter.soft} return`]),
+      `${match} ${mark} return`,
+    ]
+  })
+  const arrived = plan.filters
+    .filter(({ carried }) => carried)
+    .map(
+      ({ source, destination }) =>
+        `    iifname "${plan.device}" ${[addressed('saddr', destination), addressed('daddr', source)].join('')}${mark}`,
+    )
+  return `  chain steer {
+    type route hook output priority mangle; policy accept;
+    oifname "lo" accept
+${out.join('\n')}
+  }
+  chain arrived {
+    type filter hook prerouting priority -310; policy accept;
+${[...new Set(arrived)].join('\n')}
+  }
+`
+}
+
 /** Text for `nft -f -` that leaves no such table, whether there was one or not. */
 export function withoutPolicyTable(table: string): string {
   return `add table inet ${table}\ndelete table inet ${table}\n`
@@ -63,8 +110,8 @@ function matchOf(filter: PolicyFilter, way: string): string {
         ? 'fib saddr type local'
         : 'fib daddr type local'
       : '',
-    source === '0.0.0.0/0' ? '' : `ip saddr ${source}`,
-    destination === '0.0.0.0/0' ? '' : `ip daddr ${destination}`,
+    addressed('saddr', source).trim(),
+    addressed('daddr', destination).trim(),
     source === '0.0.0.0/0' && destination === '0.0.0.0/0' ? 'meta nfproto ipv4' : '',
     protocol === 0 ? '' : `meta l4proto ${protocol}`,
     sourcePort === 0 ? '' : `th sport ${sourcePort}`,
@@ -74,6 +121,8 @@ function matchOf(filter: PolicyFilter, way: string): string {
     .filter((part) => part !== '')
     .join(' ')
 }
+
+const addressed = (what: string, network: string) => (network === '0.0.0.0/0' ? '' : `ip ${what} ${network} `)
 
 function outgoing(filter: PolicyFilter, plan: PolicyPlan): string[] {
   if (filter.direction === 'in') return []

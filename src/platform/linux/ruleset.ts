@@ -1,5 +1,6 @@
 // The nftables ruleset of a gateway as text: forwarding and translation for clients, a default-deny filter around them, nothing else touched.
 import type { GatewayPlan } from '../network.ts'
+import { isCarriedMark } from './policy-ruleset.ts'
 
 /** The table that belongs to a device; a second gateway on the machine has a device, and so a table, of its own. */
 export function tableOf(device: string): string {
@@ -46,6 +47,7 @@ ${siteSets(sites)}  set opened { type ifname; ${opened.length > 0 ? `elements = 
     type filter hook prerouting priority raw; policy accept;
     iifname "${carriers}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
     ${sites.length > 0 ? `iifname "${carriers}" ip saddr @remotes accept` : ''}
+    iifname "${carriers}" ${isCarriedMark} accept
     iifname "${carriers}" ip saddr != @clients drop
     ${elsewhere} ip saddr @clients drop
     ${sites.length > 0 ? `${elsewhere} ip saddr @remotes drop` : ''}
@@ -76,6 +78,7 @@ ${sites.map(siteRules(carriers)).join('')}    iifname "${carriers}" jump fromcli
   }
   chain togateway {
     ct state established,related accept
+    ${isCarriedMark} ip saddr != @clients ${sites.length > 0 ? 'ip saddr != @remotes ' : ''}accept
     icmp type { echo-request, destination-unreachable } accept
     ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 accept
     ${plan.gatewayServices ? 'meta nfproto ipv4 accept' : ''}
