@@ -227,6 +227,7 @@ export const users = {
   messagebus: 100,
   'systemd-network': 101,
   'systemd-timesync': 102,
+  tcpdump: 103,
   gatehouse: 900,
 } as const
 
