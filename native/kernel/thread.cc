@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "kernel/ruleset.h"
 #include "linux/offload-device.h"
@@ -78,7 +79,7 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
   openControlPort(l2tpPort);
   openAnchor();
   dhcp_ = std::make_unique<PacketSocket>();
-  watch(dhcp_->descriptor(), Source::dhcp, 0);
+  watchOnceKnown(dhcp_->descriptor(), Source::dhcp, 0);
   news_ = std::make_unique<os::Netlink>(NETLINK_XFRM);
   for (const unsigned group : {XFRMNLGRP_EXPIRE, XFRMNLGRP_AEVENTS, XFRMNLGRP_MAPPING}) news_->join(group);
   watch(news_->descriptor(), Source::news, 0);
@@ -125,7 +126,7 @@ void KernelPlane::Thread::openSockets() {
   dataPort_ = data_.back().port();
   const int one = 1;
   setsockopt(data_.back().descriptor(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  watch(data_.back().descriptor(), Source::data, 0);
+  watchOnceKnown(data_.back().descriptor(), Source::data, 0);
 }
 
 void KernelPlane::Thread::openTable() {
@@ -158,7 +159,7 @@ void KernelPlane::Thread::openControlPort(uint16_t port) {
     os::Socket socket = socketFor("l2tp-" + std::to_string(port) + "-" + std::to_string(l2tp_.size()), one);
     if (!socket.receiveMarks()) throw os::OpenError(errno, "udp port " + std::to_string(port), "cannot see marks on");
     l2tp_.push_back(std::move(socket));
-    watch(l2tp_.back().descriptor(), Source::control, static_cast<uint32_t>(l2tp_.size() - 1));
+    watchOnceKnown(l2tp_.back().descriptor(), Source::control, static_cast<uint32_t>(l2tp_.size() - 1));
   }
   std::vector<os::Message> messages;
   messages.push_back(os::nft::addElement(tableName, {"ports", os::nft::Key().port(port).done(), {}, {}}));
@@ -174,6 +175,20 @@ void KernelPlane::Thread::watch(int descriptor, Source source, uint32_t id) {
   event.data.u64 = static_cast<uint64_t>(source) << 56 | static_cast<uint64_t>(id) << 24 |
                    (static_cast<uint32_t>(descriptor) & descriptorMask);
   ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, descriptor, &event);
+}
+
+void KernelPlane::Thread::watchOnceKnown(int descriptor, Source source, uint32_t id) {
+  if (options_.resume) {
+    waiting_.push_back({descriptor, source, id});
+  } else {
+    watch(descriptor, source, id);
+  }
+}
+
+void KernelPlane::Thread::forgetTheRest() {
+  control_->forgetTheRest();
+  options_.resume = false;
+  for (const Waiting& one : std::exchange(waiting_, {})) watch(one.descriptor, one.source, one.id);
 }
 
 void KernelPlane::Thread::add(int descriptor, Kind kind, uint32_t id) {

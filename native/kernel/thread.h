@@ -30,7 +30,8 @@ class KernelPlane::Thread : public Watch {
 
   void start();
   void stop();
-  void forgetTheRest() { control_->forgetTheRest(); }
+  /// What came meanwhile for peers that are known again is read from now on.
+  void forgetTheRest();
   /// From any thread: done in order.
   void post(std::function<void()> work);
 
@@ -63,6 +64,7 @@ class KernelPlane::Thread : public Watch {
   void openAnchor();
   void openControlPort(uint16_t port);
   void watch(int descriptor, Source source, uint32_t id);
+  void watchOnceKnown(int descriptor, Source source, uint32_t id);
   void run();
   void work();
   void dispatch(Source source, uint32_t id);
@@ -115,6 +117,13 @@ class KernelPlane::Thread : public Watch {
     std::string message;
   };
   std::deque<Outcome> outcomes_;
+  /// What came through an SA means something only to a peer that is known: after a restart these wait, and what is in them with them, until all are.
+  struct Waiting {
+    int descriptor;
+    Source source;
+    uint32_t id;
+  };
+  std::vector<Waiting> waiting_;
   uint64_t offloadedBefore_ = 0;
   uint64_t notOffloadedBefore_ = 0;
   std::string offloadTold_;
