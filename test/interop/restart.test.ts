@@ -137,6 +137,29 @@ interop('a daemon that is killed', () => {
     expect(await client.ping(addresses.inside)).toBe(3)
   })
 
+  test.runIf(dataplane === 'kernel')(
+    'away for three quarters of a minute, it answers what L2TP asked meanwhile, and the session stays',
+    { timeout: 300_000 },
+    async () => {
+      await client.disconnect()
+      await running.gateway!.empty(30_000)
+      // xl2tpd asks (HELLO) a minute after the tunnel came up, again after 1, 3, 7, 15 and 31 seconds, and gives up after 63.
+      await client.connect(dial('alice', { patience: { echoes: 12, retries: 6 } }))
+      const up = Date.now()
+      const at = (second: number) => sleep(up + second * 1_000 - Date.now())
+      const before = await running.gateway!.session('alice')
+      await at(50)
+      await running.gateway!.kill()
+      await at(95)
+      running.gateway = await lab.gateway(generous)
+      await running.gateway.says(/resumed 1 session of 1 peer/)
+      await at(130)
+      expect(await running.gateway.session('alice')).toMatchObject({ address: before.address, since: before.since })
+      expect(await client.up()).toBe(true)
+      expect(await client.ping(addresses.inside)).toBe(3)
+    },
+  )
+
   test.runIf(dataplane === 'kernel')('afterwards it is ended like any other, and leaves nothing', async () => {
     await client.disconnect()
     expect(await running.gateway!.stop(60_000)).toBe(0)

@@ -24,8 +24,11 @@ export type Dial = {
   lifetimes?: { ikeSeconds: number; espSeconds: number }
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
   ccp?: boolean
-  /** How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20); LCP echoes, ten seconds apart, that may stay unanswered (default 6). */
-  patience?: { ike?: number; ppp?: number; echoes?: number }
+  /**
+   * How long the IKE negotiation may take, in seconds (default 15), and L2TP and PPP after it (default 20); LCP echoes, ten seconds apart, that may stay unanswered
+   * (default 6); how often an L2TP message is sent again, after 1, 2, 4 … seconds (default 5).
+   */
+  patience?: { ike?: number; ppp?: number; echoes?: number; retries?: number }
 }
 
 /** `again`: segments that either end sent again. `rates`: Mbit/s of each second. */
@@ -236,7 +239,10 @@ export class Client {
 
   #l2tpUp(dial: Dial, seconds: number): string {
     const options = this.guest.put('options', pppOptions(dial))
-    const conf = this.guest.put('xl2tpd.conf', xl2tpdClientConf(dial.server ?? addresses.gateway, options))
+    const conf = this.guest.put(
+      'xl2tpd.conf',
+      xl2tpdClientConf(dial.server ?? addresses.gateway, options, dial.patience?.retries),
+    )
     return `/lab/l2tp.sh up ${conf} ${seconds}`
   }
 }

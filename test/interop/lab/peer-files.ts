@@ -86,11 +86,12 @@ conn l2tp
 `
 }
 
-export function xl2tpdClientConf(server: string, pppOptionsPath: string): string {
+export function xl2tpdClientConf(server: string, pppOptionsPath: string, retries = 5): string {
   return `
 [global]
 access control = no
 port = 1701
+max retries = ${retries}
 [lac lab]
 lns = ${server}
 autodial = yes
