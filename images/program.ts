@@ -1,14 +1,15 @@
-// Our own part of the root file system: the sources without their types, the npm packages that they import, the native module for
+// Our own part of the root file system: the sources without their types, the npm libraries that they import, the native module for
 // the board's processor and the pinned Node, all below /opt/gatehouse.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { $ } from 'zx'
 import type { Architecture } from '../board/common/board.ts'
 import { layJavaScript } from './javascript.ts'
+import { importsOf, layLibraries } from './libraries.ts'
 import { Apt, unpack } from './packages.ts'
 
 /** Dependencies of package.json that no command on the device imports: they build the module and the image, and talk to boards from a laptop. */
-const notOnDevice = ['cmake-js', 'node-addon-api', 'zx', 'serialport']
+const notOnDevice = ['cmake-js', 'node-addon-api', 'rolldown', 'serialport', 'zx']
 
 export type NpmPackage = {
   readonly name: string
@@ -43,8 +44,9 @@ export async function layProgram(
 
   const lock = lockOf(checkout)
   const names = [...closure(lock), nodeName[architecture]].sort()
-  for (const name of names.filter((one) => one !== nodeName[architecture]))
-    cpSync(join(checkout, 'node_modules', name), join(opt, 'node_modules', name), { recursive: true, filter: isUsed })
+  const programs = ['src', 'board'].map((folder) => join(opt, folder))
+  const libraries = names.filter((one) => one !== nodeName[architecture])
+  await layLibraries(checkout, join(opt, 'node_modules'), importsOf(programs, notOnDevice), libraries)
   const node = await nodeBinary(checkout, architecture, lock, cache)
   const held = join(opt, 'node_modules', nodeName[architecture], 'bin/node')
   mkdirSync(dirname(held), { recursive: true })
@@ -86,13 +88,6 @@ function closure(lock: Readonly<Record<string, LockEntry>>): readonly string[] {
   }
   for (const name of Object.keys(lock['']!.dependencies ?? {})) if (!notOnDevice.includes(name)) visit(name)
   return [...found].sort()
-}
-
-/** What a package carries besides what is imported: types, tests, maps, documentation. */
-function isUsed(path: string): boolean {
-  return !/\.(d\.[cm]?ts|map|md|markdown|flow|tsx?)$|\/(test|tests|docs|benchmarks|examples|\.github)\b/.test(
-    path.replace(/^.*?\/node_modules\//, '/'),
-  )
 }
 
 /** The unstripped Node of the lock file: installed for the machine's own processor, fetched from the registry for the other. */
