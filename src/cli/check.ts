@@ -24,11 +24,12 @@ export function run(args: readonly string[]): Promise<number> {
       for (const fault of outcome.faults) process.stderr.write(`${showFault(file, fault)}\n`)
       return 2
     }
-    if (outcome.configuration.remoteAccess.certificates) {
+    const { remoteAccess: access, sites } = outcome.configuration
+    if (access.certificates || sites.some(({ authentication }) => authentication.certificates)) {
       const { certificatesFault } = await import('../gateway/certificates.ts')
       const fault = certificatesFault(outcome.configuration, Date.now())
       if (fault !== undefined) {
-        process.stderr.write(`${file}: remoteAccess.certificates: ${fault}\n`)
+        process.stderr.write(`${file}: certificates: ${fault}\n`)
         return 2
       }
     }

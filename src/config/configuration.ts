@@ -120,6 +120,14 @@ export type SystemEntry = {
 }
 
 /** Another gateway, whose networks are joined with ours. */
+/** Methods in order of preference, and what they need. */
+export type SiteAuthentication = {
+  readonly methods: readonly Method[]
+  readonly preSharedKey: Secret | undefined
+  /** `identity` undefined: the peer's certificate must speak for one of its addresses or names; `any`: for anybody. */
+  readonly certificates: CertificatesEntry | undefined
+}
+
 export type SiteEntry = {
   readonly name: string
   /** Addresses and names; the next is tried where one doesn't answer. */
@@ -129,7 +137,7 @@ export type SiteEntry = {
   /** At least one each; in tunnel mode a tunnel from each of ours to each of theirs. */
   readonly localNetworks: readonly Network[]
   readonly remoteNetworks: readonly Network[]
-  readonly preSharedKey: Secret
+  readonly authentication: SiteAuthentication
   /** Who brings it up: our first packet, we at once and always, or the peer alone. */
   readonly start: 'on-traffic' | 'at-once' | 'by-peer'
   readonly ike: readonly IkeProposal[]

@@ -116,7 +116,10 @@ function explain(issue: z.core.$ZodIssue, document: Document): Located[] {
   }
   if (issue.code === 'invalid_union') {
     const closest =
-      issue.errors.flat().find((inner) => inner.code === 'custom' || inner.path.length > 0) ?? issue.errors.flat()[0]
+      issue.errors
+        .flat()
+        .find(({ code, path }) => code === 'custom' || code === 'unrecognized_keys' || path.length > 0) ??
+      issue.errors.flat()[0]
     return closest ? explain({ ...closest, path: [...issue.path, ...closest.path] } as z.core.$ZodIssue, document) : []
   }
   const found = document.getIn(issue.path, false)
@@ -173,7 +176,8 @@ function unwrap(node: unknown): unknown {
 }
 
 function shapeOf(node: unknown): Record<string, unknown> | undefined {
-  return defOf(node)?.shape
+  const def = defOf(node)
+  return def?.shape ?? def?.options?.map((one) => defOf(unwrap(one))?.shape).find((shape) => shape !== undefined)
 }
 
 function elementOf(node: unknown): unknown {

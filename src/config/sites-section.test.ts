@@ -108,3 +108,27 @@ test.each([
 ])('refused: %s', (_, site, message) => {
   expect(faults(site).find((fault) => message.test(fault))).toMatch(/^error sites/)
 })
+
+const pem = '-----BEGIN CERTIFICATE-----'
+const certificates = `{ certificates: { authorities: "${pem}", certificate: "${pem}", key: "-----BEGIN PRIVATE KEY-----" } }`
+
+test('methods in order, with what each needs', () => {
+  const outcome = parsed({ authentication: `[${certificates}, { preSharedKey: a long and random one }]` })
+  if (outcome.is === 'faulty') throw new Error(outcome.faults.map(({ message }) => message).join('\n'))
+  expect(outcome.configuration.sites[0]?.authentication).toMatchObject({
+    methods: ['certificate', 'preSharedKey'],
+    certificates: { authorities: [pem], own: [{ certificate: pem }], revocation: 'standard', identity: undefined },
+  })
+  expect(parsed({ authentication: certificates }).is).toBe('valid')
+})
+
+test.each([
+  ['none', '{}', /one of "preSharedKey: …" and "certificates: \{ authorities: …, certificate: …, key: … \}" is right/],
+  ['an empty list', '[]', /at least one is right/],
+  ['both in one', certificates.replace('{ c', '{ preSharedKey: a long and random one, c'), /one of "preSharedKey/],
+  ['one twice', '[{ preSharedKey: a long and random one }, { preSharedKey: another long one }]', /there twice/],
+  ['another key', '{ presharedKey: a long and random one }', /no key "presharedKey" here; did you mean preSharedKey/],
+  ['another key in a list', '[{ certificate: any }]', /no key "certificate" here; did you mean certificates/],
+])('authentication: %s', (_, authentication, message) => {
+  expect(faults({ authentication }).join('\n')).toMatch(message)
+})

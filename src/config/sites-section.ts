@@ -4,7 +4,8 @@ import { proposalsFor } from '../algorithms/levels.ts'
 import { addressOctets, addressText, ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { type Network, networkMeet, showNetwork } from '../wire/network.ts'
 import { Secret } from '../wire/secret.ts'
-import type { Configuration, PppAuthentication, SiteEntry } from './configuration.ts'
+import { certificatesOf, certificatesSchema, checkKey } from './certificates-section.ts'
+import type { Configuration, PppAuthentication, SiteAuthentication, SiteEntry } from './configuration.ts'
 import { bool, duration, kilobytes, network, scalar, Wrong } from './scalars.ts'
 import type { Parsed } from './schema.ts'
 import type { Problem } from './validate.ts'
@@ -41,6 +42,12 @@ const userName = scalar((text) =>
   /^[^\s\p{C}]{1,128}$/u.test(text) ? text : new Wrong('a name of 1 to 128 characters without white space is right'),
 )
 
+const methodSchema = z
+  .strictObject({ preSharedKey: secret.optional(), certificates: certificatesSchema.optional() })
+  .refine(({ preSharedKey, certificates }) => (preSharedKey === undefined) !== (certificates === undefined), {
+    message: 'one of "preSharedKey: …" and "certificates: { authorities: …, certificate: …, key: … }" is right',
+  })
+
 /** `ike` and `esp` are given by the schema, which has the scalars of proposals. */
 export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp: E) {
   return z.strictObject({
@@ -49,7 +56,7 @@ export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp
     mode: z.enum(['tunnel', 'l2tp']).default('tunnel'),
     localNetworks: some(network),
     remoteNetworks: some(network),
-    authentication: z.strictObject({ preSharedKey: secret }),
+    authentication: some(methodSchema),
     start: z.enum(['on-traffic', 'at-once', 'by-peer']).default('on-traffic'),
     ike: some(ike).optional(),
     esp: some(esp).optional(),
@@ -87,7 +94,7 @@ export function sitesOf({ sites, security }: Parsed, kinds: readonly PppAuthenti
     mode: site.mode,
     localNetworks: site.localNetworks,
     remoteNetworks: site.remoteNetworks,
-    preSharedKey: site.authentication.preSharedKey,
+    authentication: authenticationOf(site.authentication),
     start: site.start,
     ike: site.ike ?? sets.ike,
     esp: site.esp ?? sets.esp,
@@ -101,6 +108,14 @@ export function sitesOf({ sites, security }: Parsed, kinds: readonly PppAuthenti
     dialIn: site.dialIn,
     idleSeconds: site.idle === 'never' ? undefined : (site.idle ?? usualIdle),
   }))
+}
+
+function authenticationOf(written: readonly z.output<typeof methodSchema>[]): SiteAuthentication {
+  return {
+    methods: written.map(({ certificates }) => (certificates ? 'certificate' : 'preSharedKey')),
+    preSharedKey: written.find(({ preSharedKey }) => preSharedKey)?.preSharedKey,
+    certificates: certificatesOf(written.find(({ certificates }) => certificates)?.certificates),
+  }
 }
 
 /** What no key of a site can say alone: names, peers and networks that are somebody's already. */
@@ -137,12 +152,10 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
         )
     }
     checkDialling(configuration, parsed, i, problems)
-    const { length } = site.preSharedKey.reveal()
-    if (length > 255) error('authentication', `its pre-shared key has ${length} octets; at most 255 are right`)
-    else if (length < 12) {
-      const message = `a pre-shared key of ${length} octets can be guessed; 12 or more random ones are right`
-      problems.push({ severity: 'warning', path: ['sites', i, 'authentication'], message })
-    }
+    const { methods, preSharedKey } = site.authentication
+    if (new Set(methods).size < methods.length)
+      error('authentication', 'a method is there twice; preSharedKey once and certificates once are right')
+    if (preSharedKey) checkKey(preSharedKey, ['sites', i, 'authentication'], problems)
   })
   if (sites.some(({ mode }) => mode === 'tunnel') && parsed.dataplane === 'kernel') {
     const message = 'tunnel mode is carried by the userland data plane only; userland or auto is right with sites'

@@ -33,7 +33,7 @@ const credentialName = (name: string, i: number) => `${name} ${i + 1}`
 
 /** What the judge is given. */
 export function certificateSettingsOf(
-  configuration: Pick<Configuration, 'remoteAccess' | 'security' | 'policies'>,
+  configuration: Pick<Configuration, 'remoteAccess' | 'security' | 'policies' | 'sites'>,
 ): CertificateSettings {
   const { certificates } = configuration.remoteAccess
   const weak = configuration.security !== 'modern'
@@ -41,13 +41,27 @@ export function certificateSettingsOf(
     settingsOf(certificates, { name: remoteAccess, purpose: 'client', weak }),
     // A rule's peer may be either.
     ...ruleCertificatesOf(configuration).map(({ entry, name }) => settingsOf(entry, { name, purpose: 'any', weak })),
+    ...configuration.sites.map(({ name, authentication, peers }) =>
+      settingsOf(authentication.certificates, { name: siteRule(name), purpose: 'any', weak, meant: peers }),
+    ),
   ]
   return { rules: all.flatMap(({ rules }) => rules), keys: all.flatMap(({ keys }) => keys) }
 }
 
+/** What a site's rule is called. */
+export const siteRule = (name: string) => `site ${name}`
+
+/** `meant`: for whom the peer's certificate must speak where its entry doesn't say. */
+type Judging = {
+  readonly name?: string
+  readonly purpose: Purpose
+  readonly weak: boolean
+  readonly meant?: readonly string[]
+}
+
 export function settingsOf(
   entry: CertificatesEntry | undefined,
-  { name = remoteAccess, purpose, weak }: { readonly name?: string; readonly purpose: Purpose; readonly weak: boolean },
+  { name = remoteAccess, purpose, weak, meant = [] }: Judging,
 ): CertificateSettings {
   if (!entry) return { rules: [], keys: [] }
   const ders = (pems: readonly string[], what: string) =>
@@ -61,7 +75,7 @@ export function settingsOf(
     ocsp,
     crls,
     purpose,
-    identity,
+    identities: identity === undefined ? meant : identity === 'any' ? [] : [identity],
     weak,
   }
   return {
@@ -72,11 +86,13 @@ export function settingsOf(
 
 /** What is wrong with the certificates of a configuration, as `gatehouse check` says it, or undefined. */
 export function certificatesFault(configuration: Configuration, at: number): string | undefined {
-  const { certificates } = configuration.remoteAccess
+  const { remoteAccess, sites } = configuration
+  const all = [remoteAccess.certificates, ...sites.map(({ authentication }) => authentication.certificates)]
   try {
-    certificateRulesOf(certificates)
+    for (const entry of all) certificateRulesOf(entry)
     certificateSettingsOf(configuration)
-    const expired = certificates?.own
+    const expired = all
+      .flatMap((entry) => entry?.own ?? [])
       .flatMap(({ certificate }) => readCertificates(certificate, 'certificates.certificate'))
       .find(({ notAfter }) => notAfter < at)
     return (

@@ -23,6 +23,7 @@ import type { Admission, Call, CallEnd, Network, Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
 import { cidr, patience, pppRestart } from './policies.ts'
 import { PeerAddresses, redialAfter, resolveMs } from './redial.ts'
+import { type SitesAuthentication, siteAuthenticationOf } from './site-authentication.ts'
 import { sameEntry } from './sites.ts'
 
 /** Both ends of L2TP (RFC 2661 §8.1). */
@@ -133,12 +134,10 @@ export class DemandDial {
   }
 
   /** What IKE must know of the peers. */
-  policies({ pfsGroups }: IkePolicy): Pick<IkePolicy, 'preSharedKeys'> & { readonly sites: readonly SitePolicy[] } {
+  policies({ pfsGroups }: IkePolicy): SitesAuthentication & { readonly sites: readonly SitePolicy[] } {
     const all = [...this.#sites.values()]
     return {
-      preSharedKeys: all.flatMap(({ addresses, entry }) =>
-        addresses.all.map((peer) => ({ peer, key: entry.preSharedKey })),
-      ),
+      ...siteAuthenticationOf(all.map(({ entry, addresses }) => ({ entry, addresses: addresses.all }))),
       sites: all.map(({ id: site, addresses, entry: { name, ike, esp, requirePfs, lifetimes } }) => {
         return { site, name, addresses: addresses.all, traffic: [], ike, esp, requirePfs, pfsGroups, lifetimes }
       }),

@@ -19,6 +19,7 @@ import type { EventLog } from './event-log.ts'
 import type { Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
 import { PeerAddresses, redialAfter, resolveMs } from './redial.ts'
+import { type SitesAuthentication, secretsOf, siteAuthenticationOf } from './site-authentication.ts'
 
 /** Our own: a tunnel that was asked for on a standing ISAKMP SA and didn't come is asked for again after this. */
 const askAgainMs = 10_000
@@ -47,7 +48,7 @@ type Site = {
 }
 
 /** What other sites than those in tunnel mode need of IKE. */
-type Others = (policy: IkePolicy) => Required<Pick<IkePolicy, 'preSharedKeys' | 'sites'>>
+type Others = (policy: IkePolicy) => SitesAuthentication & Required<Pick<IkePolicy, 'sites'>>
 
 export class Sites {
   readonly #platform: Platform
@@ -335,7 +336,7 @@ export class Sites {
 
   #withSites(policy: IkePolicy): IkePolicy {
     const all = [...this.#sites.values()]
-    const keys = all.flatMap((site) => site.addresses.all.map((peer) => ({ peer, key: site.entry.preSharedKey })))
+    const own = siteAuthenticationOf(all.map(({ entry, addresses }) => ({ entry, addresses: addresses.all })))
     const sites = all.map((site): SitePolicy => {
       const { name, ike, esp, requirePfs, lifetimes } = site.entry
       const { pfsGroups } = policy
@@ -343,16 +344,17 @@ export class Sites {
       return { site: site.id, name, addresses, traffic: site.traffic, ike, esp, requirePfs, pfsGroups, lifetimes }
     })
     const others = this.#others(policy)
-    const preSharedKeys = [...keys, ...others.preSharedKeys, ...policy.preSharedKeys]
-    return { ...policy, preSharedKeys, sites: [...sites, ...others.sites] }
+    const preSharedKeys = [...own.preSharedKeys, ...others.preSharedKeys, ...policy.preSharedKeys]
+    const certificates = [...own.certificates, ...others.certificates, ...(policy.certificates ?? [])]
+    const methods = [...own.methods, ...others.methods, ...(policy.methods ?? [])]
+    return { ...policy, preSharedKeys, certificates, methods, sites: [...sites, ...others.sites] }
   }
 }
 
 /** Whether nothing about a site changed. */
 export function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
   // Secrets show as the same; what they hold is compared apart.
-  const secrets = ({ preSharedKey, dialOut }: SiteEntry) =>
-    [preSharedKey, dialOut?.password].map((secret) => secret?.reveal().toString())
+  const secrets = (entry: SiteEntry) => [...secretsOf(entry), entry.dialOut?.password.revealText()]
   return JSON.stringify(a) === JSON.stringify(b) && JSON.stringify(secrets(a)) === JSON.stringify(secrets(b))
 }
 

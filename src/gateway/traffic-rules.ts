@@ -62,15 +62,14 @@ export function sitesOfRules(spd: readonly SpdEntry[], configuration: Configurat
     const { source, destination } = selector
     const before = sites.get(tunnel)
     const terms = termsOf(action.protect, configuration)
-    const key = action.protect.authentication.find((method) => method.is === 'preSharedKey')?.key
-    if (!key) continue
     const entry: SiteEntry = before ?? {
       name: `rule:${rule.rule}`,
       peers: [tunnel],
       mode: 'tunnel',
       localNetworks: [],
       remoteNetworks: [],
-      preSharedKey: key,
+      // By the rule's own methods, which IKE has by its peer.
+      authentication: { methods: [], preSharedKey: undefined, certificates: undefined },
       start: 'on-traffic',
       ike: configuration.remoteAccess.ike,
       // A site has no group of its own beside them.

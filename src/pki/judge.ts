@@ -119,10 +119,10 @@ export class Judge {
     if (!own) return failed(unsigned(leaf, work.method), 'INVALID-SIGNATURE')
     const fault = identityFault(leaf, work.identity.idType, work.identity.data)
     if (fault) return failed(fault, 'INVALID-ID-INFORMATION')
-    const meant = rule.settings.identity
-    if (meant !== undefined && !speaksFor(leaf, meant))
+    const meant = rule.settings.identities
+    if (meant.length > 0 && !meant.some((one) => speaksFor(leaf, one)))
       return failed(
-        `the certificate of ${showName(leaf.subject)} does not speak for ${meant}, which was meant: have it issued with that as subjectAltName, or name the peer as its certificate does`,
+        `the certificate of ${showName(leaf.subject)} does not speak for ${meant.join(' or ')}, which was meant: have it issued with that as subjectAltName, or name the peer as its certificate does`,
         'INVALID-ID-INFORMATION',
       )
     return { is: 'believed', path: judged.path, rule }

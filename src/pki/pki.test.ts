@@ -194,7 +194,7 @@ describe('revocation', () => {
     ocsp: true,
     crls: [],
     purpose: 'client',
-    identity: undefined,
+    identities: [],
     weak: false,
     ...more,
   })

@@ -16,8 +16,8 @@ export type RuleSettings = {
   readonly crls: readonly string[]
   /** Who the peers are in this rule: clients, a gateway, either. */
   readonly purpose: Purpose
-  /** A name, address or subject that the peer's certificate must speak for; undefined: any that the authorities issued. */
-  readonly identity: string | undefined
+  /** Names, addresses or subjects of which the peer's certificate must speak for one; none: any that the authorities issued. */
+  readonly identities: readonly string[]
   /** SHA-1 and short keys are taken. */
   readonly weak: boolean
 }

@@ -108,7 +108,7 @@ const rule = (revocation: 'standard' | 'strict'): RuleSettings => ({
   ocsp: true,
   crls: [],
   purpose: 'client',
-  identity: undefined,
+  identities: [],
   weak: false,
 })
 
