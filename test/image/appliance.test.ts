@@ -83,7 +83,7 @@ describe.runIf(process.getuid?.() === 0)('an appliance', () => {
     expect(await board.must('systemctl is-active gatehouse-syslog gatehouse-clock systemd-timesyncd')).toBe(
       'active\nactive\nactive',
     )
-    await board.must("logger -t tried 'a line for the server'")
+    await board.must("echo 'a line for the server' | systemd-cat -t tried")
     await until('the line at the server', () => /tried.*a line for the server/.test(logged) || undefined, {
       timeoutMs: 60_000,
     })

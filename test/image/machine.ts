@@ -48,7 +48,8 @@ export class Machine {
     const socket = `${options.scratch}/agent-${Math.random().toString(36).slice(2)}`
     const [program, args] = commandLine(options, socket)
     const inside = options.tap ? ['ip', 'netns', 'exec', options.tap.namespace] : []
-    const [command, ...words] = [...inside, program, ...args] as [string, ...string[]]
+    // A run that is killed takes its boards along.
+    const [command, ...words] = ['setpriv', '--pdeathsig', 'KILL', ...inside, program, ...args] as [string, ...string[]]
     const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout!, child.stderr!])
