@@ -100,9 +100,13 @@ AddPair readAddPair(Cursor& in) {
     if (!ours.known() || ours.length != peers.length) in.fail();
     pair.natOa = {ours, peers};
   }
-  if (in.flag()) {
+  // 0: L2TP's, 1: a tunnel's, 2: a tunnel's in transport mode.
+  const uint8_t carries = in.u8();
+  if (carries > 2) in.fail();
+  if (carries != 0) {
     const uint32_t tunnel = in.u32();
     pair.tunnel = {tunnel, readSelector(in)};
+    pair.transport = carries == 2;
   }
   pair.inbound = readSa(in);
   pair.outbound = readSa(in);

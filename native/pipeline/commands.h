@@ -42,6 +42,8 @@ struct AddPair {
   std::optional<std::pair<Address, Address>> natOa;
   /// Tunnel mode: for which tunnel, and what was agreed on.
   std::optional<std::pair<uint32_t, Selector>> tunnel;
+  /// With a tunnel: the pair is in transport mode all the same, for packets between its two ends.
+  bool transport = false;
   SaParameters inbound;
   SaParameters outbound;
 };

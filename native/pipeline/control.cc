@@ -329,6 +329,7 @@ void Control::make(const AddPair& command, Keys& keys) {
   live.inboundSpi = command.inbound.spi;
   live.inbound = inbound.get();
   live.natOa = command.natOa;
+  live.transport = command.transport;
   live.route.publish(context_.epochs, routeOf(live, command.path));
   if (command.tunnel) {
     Tunnel& tunnel = *tunnels_.at(command.tunnel->first).tunnel;

@@ -3,8 +3,10 @@
 #include "pipeline/inbound.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 
+#include "pipeline/checksum.h"
 #include "pipeline/l2tp.h"
 #include "pipeline/mss.h"
 #include "pipeline/octets.h"
@@ -16,6 +18,7 @@ namespace {
 
 constexpr uint32_t ikeHeader = 28;
 constexpr uint32_t udpHeader = 8;
+constexpr uint32_t ipv4Header = 20;
 constexpr uint16_t dhcpServerPort = 67;
 
 uint64_t hashOf(const Endpoint& endpoint) { return AddressHash{}(endpoint.address) * 31 + endpoint.port; }
@@ -76,6 +79,7 @@ void Inbound::finish() {
   open();
   settle();
   tun_.flush();
+  rebuiltUsed_ = 0;
   checkedDatagram_ = nullptr;
 }
 
@@ -110,7 +114,11 @@ void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
     return;
   }
   if (pair.selector) {
-    tunnelled(pair, packet);
+    if (pair.transport) {
+      fromHost(pair, packet);
+    } else {
+      tunnelled(pair, packet);
+    }
     return;
   }
   if (packet.nextHeader != protocolUdp) {
@@ -255,14 +263,53 @@ void Inbound::tunnelled(Pair& pair, const esp::InboundPacket& opened) {
     counters_.add(Counter::dropInner);
     return;
   }
+  toTun(pair, *tunnel, packet, pair.route.get()->largestPayload);
+}
+
+void Inbound::toTun(Pair& pair, Tunnel& tunnel, const IpPacket& packet, uint32_t mtu) {
   if (!pair.selector->meets(packet, Way::in)) {
     counters_.add(Counter::dropSelector);
-    tunnel->counters.wrongSource.fetch_add(1, std::memory_order_relaxed);
+    tunnel.counters.wrongSource.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  count(tunnel->counters, packet.length);
-  if (clampMss(packet, pair.route.get()->largestPayload, false)) counters_.add(Counter::mssClamped);
+  count(tunnel.counters, packet.length);
+  if (clampMss(packet, mtu, false)) counters_.add(Counter::mssClamped);
   tun_.add(packet);
+}
+
+// Transport mode between two hosts: the outer header is taken away, and one of ours with the pair's own addresses put in its place, whatever the outer one
+// said. A copy, since there need not be room for it in front.
+void Inbound::fromHost(Pair& pair, const esp::InboundPacket& opened) {
+  Tunnel* tunnel = pair.tunnel.load(std::memory_order_acquire);
+  const Route& route = *pair.route.get();
+  const uint32_t length = ipv4Header + opened.payloadLength;
+  if (tunnel == nullptr || !route.path.remote.address.isV4() || length > 0xFFFF) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  if (!rebuilt_) rebuilt_ = std::make_unique<uint8_t[]>(rebuiltRoom);
+  if (rebuiltUsed_ + length > rebuiltRoom) {
+    tun_.flush();
+    rebuiltUsed_ = 0;
+  }
+  uint8_t* header = rebuilt_.get() + rebuiltUsed_;
+  std::memset(header, 0, ipv4Header);
+  header[0] = 0x45;
+  store16(header + 2, static_cast<uint16_t>(length));
+  store16(header + 6, 0x4000);  // DF: no identification is needed (RFC 6864 §4.1)
+  header[8] = 64;
+  header[9] = opened.nextHeader;
+  std::memcpy(header + 12, route.path.remote.address.octets.data(), 4);
+  std::memcpy(header + 16, route.path.local.address.octets.data(), 4);
+  store16(header + 10, checksumField(checksumSum(header, ipv4Header)));
+  std::memcpy(header + ipv4Header, opened.payload, opened.payloadLength);
+  IpPacket packet;
+  if (!parseIp(header, length, packet)) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  rebuiltUsed_ += length;
+  toTun(pair, *tunnel, packet, route.largestPayload + ipv4Header);
 }
 
 void Inbound::count(SessionCounters& counters, uint32_t octets) {

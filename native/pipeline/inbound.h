@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "esp/worker.h"
 #include "pipeline/coalesce.h"
@@ -45,6 +46,8 @@ class Inbound {
   void l2tp(Pair& pair, const uint8_t* udp, uint32_t length);
   void ppp(Session& session, const Pair& pair, const uint8_t* frame, uint32_t length);
   void tunnelled(Pair& pair, const esp::InboundPacket& packet);
+  void fromHost(Pair& pair, const esp::InboundPacket& packet);
+  void toTun(Pair& pair, Tunnel& tunnel, const IpPacket& packet, uint32_t mtu);
   void ip(Session& session, const Pair& pair, uint16_t protocol, const uint8_t* data, uint32_t length);
   void count(SessionCounters& counters, uint32_t octets);
   void settle();
@@ -67,6 +70,10 @@ class Inbound {
   // The pair and datagram whose path was checked last: all packets of a coalesced datagram came the same way.
   const Pair* checkedPair_ = nullptr;
   const os::Datagram* checkedDatagram_ = nullptr;
+  // Packets with an IP header again, until they are written to the TUN.
+  static constexpr uint32_t rebuiltRoom = 128 * 1024;
+  std::unique_ptr<uint8_t[]> rebuilt_;
+  uint32_t rebuiltUsed_ = 0;
 };
 
 }  // namespace gatehouse::pipeline

@@ -102,6 +102,10 @@ void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
     return;
   }
   const Route& route = *pair->route.get();
+  if (pair->transport) {
+    toHost(tunnel, *pair, route, segments);
+    return;
+  }
   const uint32_t mtu = std::max(route.largestPayload, packet.version == 4 ? leastMtu4 : leastMtu6);
   if (clampMss(packet, mtu, segments.partialChecksum())) counters_.add(Counter::mssClamped);
   if (segments.largest() > mtu && packet.dontFragment) {
@@ -134,6 +138,35 @@ void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
     uint8_t fragment[2048];
     for (size_t cut = fragmenter.next(fragment); cut != 0; cut = fragmenter.next(fragment))
       put(fragment, static_cast<uint32_t>(cut));
+  }
+  tunnel.counters.packetsOut.fetch_add(packets, std::memory_order_relaxed);
+  tunnel.counters.octetsOut.fetch_add(octets, std::memory_order_relaxed);
+}
+
+// Transport mode between two hosts: what stands behind the IP header, which the outer packet's own takes the place of. Whole datagrams alone (RFC 4303
+// §3.3.4): a fragment is dropped, and what doesn't fit and may be cut is cut behind ESP, by the kernel.
+void Outbound::toHost(Tunnel& tunnel, Pair& pair, const Route& route, const Segments& segments) {
+  const IpPacket& packet = segments.packet();
+  if (packet.fragment || packet.version != 4 || !route.path.remote.address.isV4()) {
+    counters_.add(Counter::dropInner);
+    return;
+  }
+  const uint32_t mtu = std::max(route.largestPayload + packet.headerLength, leastMtu4);
+  if (clampMss(packet, mtu, segments.partialChecksum())) counters_.add(Counter::mssClamped);
+  if (segments.largest() > mtu && packet.dontFragment) {
+    refuse(tunnel.counters, packet, mtu);
+    return;
+  }
+  uint32_t packets = 0;
+  uint64_t octets = 0;
+  for (uint32_t i = 0; i < segments.count(); i++) {
+    const uint32_t length = segments.write(scratch_.get(), i);
+    const uint32_t payload = length - packet.headerLength;
+    uint8_t* place = reserve(pair, route, payload, packet.protocol);
+    if (place == nullptr) continue;
+    std::memcpy(place, scratch_.get() + packet.headerLength, payload);
+    packets += 1;
+    octets += length;
   }
   tunnel.counters.packetsOut.fetch_add(packets, std::memory_order_relaxed);
   tunnel.counters.octetsOut.fetch_add(octets, std::memory_order_relaxed);

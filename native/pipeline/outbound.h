@@ -62,6 +62,7 @@ class Outbound {
 
   uint8_t* reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader = protocolUdp);
   void toTunnel(Tunnel& tunnel, const Segments& segments);
+  void toHost(Tunnel& tunnel, Pair& pair, const Route& route, const Segments& segments);
   void hold(Tunnel& tunnel, const Segments& segments);
   Run* runFor(Pair& pair, const Route& route, uint32_t sealed);
   void finishUdp(const Pair& pair, const Route& route, uint8_t* udp, uint32_t length, bool checksum);

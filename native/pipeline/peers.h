@@ -43,9 +43,11 @@ struct Pair {
   const uint64_t ordinal;
   const bool encapsulated;
   const std::unique_ptr<esp::OutboundSa> outbound;
-  /// Tunnel mode: what was agreed on. Null in transport mode, where L2TP alone is carried.
+  /// What was agreed on. Null where L2TP alone is carried.
   const std::unique_ptr<const Selector> selector;
-  /// Whose packets it carries; null in transport mode, and when the tunnel has been taken away.
+  /// With a selector: transport mode between the two ends, whose IP headers aren't carried. Else tunnel mode. Set before anybody sees the pair.
+  bool transport = false;
+  /// Whose packets it carries; null where it is L2TP's, and when the tunnel has been taken away.
   std::atomic<Tunnel*> tunnel{nullptr};
   /// Among a tunnel's pairs the greatest carries what is sent; 0: not yet put into use.
   std::atomic<uint64_t> rank{0};

@@ -47,7 +47,7 @@ export type Change =
       readonly path: Path
       readonly encapsulated: boolean
       readonly mode: 'transport' | 'tunnel'
-      /** Tunnel mode: whose packets it carries, and which of them. */
+      /** Whose packets it carries, and which of them: whole ones in tunnel mode; in transport mode those between the path's own addresses. */
       readonly tunnel?: { readonly id: TunnelId; readonly selector: TunnelSelector }
       readonly inbound: EspSa
       readonly outbound: EspSa

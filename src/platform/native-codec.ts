@@ -133,7 +133,8 @@ function putPair(to: SecretWriter, pair: Change & { do: 'addPair' }): void {
     putAddress(to, pair.natOa.ours)
     putAddress(to, pair.natOa.peers)
   }
-  putFlag(to, pair.tunnel !== undefined)
+  // L2TP's, a tunnel's, or a tunnel's in transport mode.
+  to.u8(pair.tunnel === undefined ? 0 : pair.mode === 'tunnel' ? 1 : 2)
   if (pair.tunnel) {
     putId(to, pair.tunnel.id)
     putSelector(to, pair.tunnel.selector)

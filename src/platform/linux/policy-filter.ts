@@ -8,6 +8,8 @@ import { markOf, policyRuleset, policyTableOf, steers, withoutPolicyTable } from
 
 /** Our own: before the main table's, behind local addresses'. */
 const priority = '100'
+/** Behind every other route. */
+const lastMetric = '4278198272'
 
 type Listed = { readonly elem?: { readonly val?: unknown } } | string
 
@@ -81,6 +83,8 @@ export class LinuxPacketPolicy implements PacketPolicy {
     const there = await this.#run('ip', ['-4', 'rule', 'list', 'fwmark', mark])
     await this.#run('ip', ['link', 'set', 'dev', device, 'up'])
     await this.#run('ip', ['route', 'replace', 'default', 'dev', device, 'table', mark])
+    // What stands behind it when the device is gone: nothing goes by the main table then.
+    await this.#run('ip', ['route', 'replace', 'unreachable', 'default', 'metric', lastMetric, 'table', mark])
     if (there.trim() === '')
       await this.#run('ip', ['-4', 'rule', 'add', 'fwmark', mark, 'lookup', mark, 'priority', priority])
     // What comes out of an SA has a source that the mark's table alone leads to the device: a strict reverse path filter asks it. Gone with the device.
@@ -88,7 +92,9 @@ export class LinuxPacketPolicy implements PacketPolicy {
   }
 
   async #unsteer(device: string): Promise<void> {
-    await this.#run('ip', ['-4', 'rule', 'del', 'fwmark', markOf(device)]).catch(() => undefined)
+    const mark = markOf(device)
+    await this.#run('ip', ['-4', 'rule', 'del', 'fwmark', mark]).catch(() => undefined)
+    await this.#run('ip', ['-4', 'route', 'flush', 'table', mark]).catch(() => undefined)
   }
 
   #element(verb: 'add' | 'delete', soft: number, element: string): Promise<void> {

@@ -4,7 +4,8 @@
 // - Protected is what has an SA: on the kernel's plane `rt ipsec` and `meta ipsec` tell, on the userland plane the TUN device, behind which there is nothing but SAs.
 // - What the kernel plane took out of a remote access SA carries its mark (0x67……) and ports that the plane has put in: it was judged there.
 // - `steer` marks what the machine sends and a rule of the userland plane wants protected, for the way to the TUN device; `arrived` marks what comes out of SAs for
-//   such rules: the gateway's own table lets that in, and the reverse path is asked for with the mark.
+//   such rules: the gateway's own table lets that in, and the reverse path is asked for with the mark. The output hook names the way from before the mark, so
+//   `leaving` sees to it that nothing marked leaves by another way.
 // - `clearN` holds the peers that a soft association lets through, with its time; `wantedN` remembers whom a dropped packet was for.
 import type { PolicyFilter, PolicyPlan } from '../packet-policy.ts'
 
@@ -93,6 +94,10 @@ ${out.join('\n')}
     type filter hook prerouting priority -310; policy accept;
 ${[...new Set(arrived)].join('\n')}
   }
+  chain leaving {
+    type filter hook postrouting priority filter; policy accept;
+    meta mark ${markOf(plan.device)} oifname != "${plan.device}" counter drop
+  }
 `
 }
 
@@ -132,6 +137,7 @@ function outgoing(filter: PolicyFilter, plan: PolicyPlan): string[] {
   const { soft } = filter
   return [
     `${match} ${sealed} return`,
+    ...(filter.carried && plan.plane === 'userland' ? [`${match} meta mark ${markOf(plan.device)} return`] : []),
     ...(soft === undefined
       ? []
       : [`${match} ip daddr @clear${soft} return`, `${match} update @wanted${soft} { ip daddr }`]),
