@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Configuration } from '../config/configuration.ts'
-import { saTable } from '../console/status-tables.ts'
+import { policyLines, saTable } from '../console/status-tables.ts'
 import { policyFactsOf } from '../gateway/policies.ts'
 import { LinuxPacketPolicy } from '../platform/linux/policy-filter.ts'
 import { explain, type FilterRow, filterRows, showFilters } from '../policy/explain.ts'
@@ -94,7 +94,6 @@ async function show({ config, state, json }: Values): Promise<number> {
     process.stdout.write(`${JSON.stringify({ policy, ikeSas, events, counters }, null, 2)}\n`)
     return 0
   }
-  const soft = policy?.soft.map(({ rule, peer, until }) => `  ${peer} in clear by rule ${rule} until ${until}`) ?? []
   const numbers = Object.entries({ ...events, ...counters }).filter(([name]) => /^(ike|policy|spi|esp)/i.test(name))
   process.stdout.write(
     [
@@ -102,9 +101,7 @@ async function show({ config, state, json }: Values): Promise<number> {
       '',
       showFilters((policy?.filters ?? []) as readonly FilterRow[]),
       '',
-      `soft associations: ${soft.length === 0 ? 'none' : ''}`,
-      ...soft,
-      '',
+      ...policyLines(policy),
       saTable(ikeSas),
       '',
       ...numbers.map(([name, value]) => `${name}: ${value}`),

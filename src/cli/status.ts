@@ -1,6 +1,6 @@
 // `gatehouse status`: what is up, as tables or as JSON. Exit 3 if nothing runs.
 import process from 'node:process'
-import { saTable, sessionTable } from '../console/status-tables.ts'
+import { policyLines, saTable, sessionTable } from '../console/status-tables.ts'
 import { ControlError, openControl } from '../control/client.ts'
 import type { Status } from '../control/protocol.ts'
 import { command, parse, stateFolder } from './arguments.ts'
@@ -32,7 +32,7 @@ export async function openOrExplain(folder: string) {
 }
 
 export function render(status: Status): string {
-  const { hostname, dataplane, description, since, pool, sessions, ikeSas } = status
+  const { hostname, dataplane, description, since, pool, sessions, ikeSas, policy } = status
   return [
     `${hostname}: data plane ${dataplane} (${description}), up since ${since}`,
     `pool: ${pool.used} of ${pool.size} addresses in use`,
@@ -41,5 +41,6 @@ export function render(status: Status): string {
     '',
     saTable(ikeSas),
     '',
+    ...policyLines(policy),
   ].join('\n')
 }

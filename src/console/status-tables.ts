@@ -1,5 +1,5 @@
 // Sessions, ISAKMP SAs and tunnels as tables: what `gatehouse status` and the console's `show` print.
-import type { IkeSaRow, SessionRow, TunnelRow } from '../control/protocol.ts'
+import type { IkeSaRow, PolicyStatus, SessionRow, TunnelRow } from '../control/protocol.ts'
 import { type Column, octets, table } from './table.ts'
 
 export const sessionTable = (rows: readonly SessionRow[]): string =>
@@ -10,6 +10,20 @@ export const saTable = (rows: readonly IkeSaRow[]): string =>
 
 export const tunnelTable = (rows: readonly TunnelRow[]): string =>
   rows.length === 0 ? 'no tunnels' : table(tunnelColumns, rows)
+
+/** What the assigned policy protects in transport mode, and with whom it lets pass in clear; nothing without one. */
+export function policyLines(policy: PolicyStatus | undefined): string[] {
+  if (policy?.assigned === undefined) return []
+  const secured = policy.secured.map(
+    ({ traffic, peer, rule, esp, weak }) =>
+      `  ${traffic} with ${peer}: ESP ${esp}${weak ? ' (weak)' : ''}, rule ${rule}`,
+  )
+  const soft = policy.soft.map(
+    ({ peer, rule, until }) => `  ${peer}: soft association, in clear until ${until}, rule ${rule}`,
+  )
+  const none = secured.length + soft.length === 0 ? ['  nothing is protected or soft now'] : []
+  return [`IPsec policy ${policy.assigned}`, ...secured, ...soft, ...none, '']
+}
 
 const sessionColumns: readonly Column<SessionRow>[] = [
   ['USER', (row) => row.user],
