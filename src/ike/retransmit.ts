@@ -1,8 +1,7 @@
 // Reliability on a network that loses and repeats: our messages are sent again with back-off until they are answered, and a message that was
 // answered is answered again from a cache, octet for octet, without another look at it (RFC 2408 §5.1).
-import { hash } from '../crypto/hash.ts'
+import { hashHex } from '../crypto/hash.ts'
 import type { Path } from '../wire/address.ts'
-import { hex } from '../wire/codec.ts'
 import type { Instant } from '../wire/machine.ts'
 import { jittered } from '../wire/machine.ts'
 import type { IkeSa } from './state.ts'
@@ -44,7 +43,7 @@ const answerPauseMs = 200
 export type Answers = Map<string, { readonly reply: Uint8Array | undefined; at: Instant }>
 
 /** The key of an answer. */
-export const digest = (octets: Uint8Array) => hex(hash('sha1', octets))
+export const digest = (octets: Uint8Array) => hashHex('sha1', octets)
 
 /** Remembers that these octets were dealt with, and what went back. */
 export function remember(turn: Turn, sa: IkeSa, received: Uint8Array, reply: Uint8Array | undefined): void {
@@ -57,6 +56,12 @@ export function remember(turn: Turn, sa: IkeSa, received: Uint8Array, reply: Uin
 /** Whether these octets were dealt with before; if so, answers them once more, to where they came from. */
 export function answeredBefore(turn: Turn, sa: IkeSa, path: Path, received: Uint8Array): boolean {
   return repeatAnswer(turn, sa, path, digest(received))
+}
+
+/** The last answer once more, unasked: its own answer seems to be lost. */
+export function answerAgain(turn: Turn, sa: IkeSa): void {
+  const key = [...sa.answers].findLast(([, { reply }]) => reply !== undefined)?.[0]
+  if (key !== undefined) repeatAnswer(turn, sa, sa.path, key)
 }
 
 /** The same by the key of the octets. */

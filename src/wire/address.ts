@@ -18,12 +18,31 @@ export function samePath(a: Path, b: Path): boolean {
   return sameEndpoint(a.local, b.local) && sameEndpoint(a.remote, b.remote)
 }
 
+const dot = 0x2e
+const zero = 0x30
+
 /** The four octets of dotted text, or undefined where it is no IPv4 address (no leading zeros: `010` is not 10). */
 export function ipv4Octets(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256))
-    return undefined
-  return Uint8Array.from(parts, Number)
+  const octets = new Uint8Array(4)
+  let part = 0
+  let digits = 0
+  let value = 0
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : dot
+    if (code === dot) {
+      if (digits === 0 || part > 3) return undefined
+      octets[part++] = value
+      digits = 0
+      value = 0
+      continue
+    }
+    // Of any number that goes on after a zero the zero would be a leading one.
+    if (code < zero || code > zero + 9 || (digits > 0 && value === 0)) return undefined
+    value = value * 10 + code - zero
+    digits++
+    if (value > 255) return undefined
+  }
+  return part === 4 ? octets : undefined
 }
 
 export function ipv4Text(octets: Uint8Array): string {

@@ -3,7 +3,6 @@ import { WireError } from './errors.ts'
 
 export class Reader {
   readonly octets: Uint8Array
-  readonly #view: DataView
   readonly #base: number
   #at = 0
 
@@ -12,7 +11,6 @@ export class Reader {
     // A Buffer's slice is a view where a Uint8Array's is a copy: who copies what is kept shall have a copy.
     const plain = octets.constructor === Uint8Array
     this.octets = plain ? octets : new Uint8Array(octets.buffer, octets.byteOffset, octets.byteLength)
-    this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
     this.#base = base
   }
 
@@ -26,15 +24,18 @@ export class Reader {
   }
 
   u8(where: string): number {
-    return this.#view.getUint8(this.#take(1, where))
+    return this.octets[this.#take(1, where)]!
   }
 
   u16(where: string): number {
-    return this.#view.getUint16(this.#take(2, where))
+    const from = this.#take(2, where)
+    return (this.octets[from]! << 8) | this.octets[from + 1]!
   }
 
   u32(where: string): number {
-    return this.#view.getUint32(this.#take(4, where))
+    const from = this.#take(4, where)
+    const { octets } = this
+    return ((octets[from]! << 24) | (octets[from + 1]! << 16) | (octets[from + 2]! << 8) | octets[from + 3]!) >>> 0
   }
 
   /** The next `length` octets, as a view into the message (copy what is kept). */
@@ -68,8 +69,17 @@ export class Reader {
   }
 }
 
+/**
+ * Octets that writers lend and give back wiped: to have so many allocated costs more than to write a message into them. A message is a few hundred octets,
+ * and a few writers are open at once.
+ */
+const spare: Uint8Array[] = []
+const spareOctets = 2048
+const mostSpare = 8
+const none = new Uint8Array()
+
 export class Writer {
-  #octets = new Uint8Array(256)
+  #octets = spare.pop() ?? new Uint8Array(spareOctets)
   #length = 0
 
   get length(): number {
@@ -98,7 +108,10 @@ export class Writer {
   }
 
   zeros(count: number): this {
-    return this.put(new Uint8Array(count))
+    this.#grow(count)
+    this.#octets.fill(0, this.#length, this.#length + count)
+    this.#length += count
+    return this
   }
 
   /** Writes `value` over two octets already written: lengths that are known only afterwards. */
@@ -112,15 +125,21 @@ export class Writer {
     return this.patchU16(at, (value >>> 16) & 0xffff).patchU16(at + 2, value & 0xffff)
   }
 
-  /** A copy of what was written. */
+  /** What was written; the writer is empty afterwards. */
   done(): Uint8Array {
-    return this.#octets.slice(0, this.#length)
+    const written = this.#octets.slice(0, this.#length)
+    this.#octets.fill(0, 0, this.#length)
+    if (this.#octets.length === spareOctets && spare.length < mostSpare) spare.push(this.#octets)
+    this.#octets = none
+    this.#length = 0
+    return written
   }
 
   #grow(by: number): void {
     if (this.#length + by <= this.#octets.length) return
     const larger = new Uint8Array(Math.max(this.#octets.length * 2, this.#length + by))
     larger.set(this.#octets.subarray(0, this.#length))
+    this.#octets.fill(0, 0, this.#length)
     this.#octets = larger
   }
 }

@@ -1,9 +1,12 @@
 // One indexed heap of deadlines: finding the next, moving and dropping one all cost O(log n), so that ten thousand timers are cheap.
 import type { Instant } from './machine.ts'
 
+/** Knows its own place, so that moving it in the heap is an assignment and no look-up. */
+type Entry<Key> = { readonly key: Key; at: Instant; place: number }
+
 export class Deadlines<Key> {
-  readonly #heap: { key: Key; at: Instant }[] = []
-  readonly #index = new Map<Key, number>()
+  readonly #heap: Entry<Key>[] = []
+  readonly #entries = new Map<Key, Entry<Key>>()
 
   /** The earliest deadline, or undefined. */
   get next(): Instant | undefined {
@@ -12,8 +15,7 @@ export class Deadlines<Key> {
 
   /** The deadline of `key`, or undefined. */
   at(key: Key): Instant | undefined {
-    const i = this.#index.get(key)
-    return i === undefined ? undefined : this.#heap[i]!.at
+    return this.#entries.get(key)?.at
   }
 
   get size(): number {
@@ -22,17 +24,19 @@ export class Deadlines<Key> {
 
   /** Sets, moves or (with undefined) drops the deadline of `key`. */
   set(key: Key, at: Instant | undefined): void {
-    const i = this.#index.get(key)
+    const entry = this.#entries.get(key)
     if (at === undefined) {
-      if (i !== undefined) this.#drop(i)
-    } else if (i === undefined) {
-      this.#heap.push({ key, at })
-      this.#index.set(key, this.#heap.length - 1)
-      this.#up(this.#heap.length - 1)
-    } else if (this.#heap[i]!.at !== at) {
-      this.#heap[i]!.at = at
-      this.#up(i)
-      this.#down(this.#index.get(key)!)
+      if (entry) this.#drop(entry)
+    } else if (!entry) {
+      const added = { key, at, place: this.#heap.length }
+      this.#entries.set(key, added)
+      this.#heap.push(added)
+      this.#up(added)
+    } else if (entry.at !== at) {
+      const sooner = at < entry.at
+      entry.at = at
+      if (sooner) this.#up(entry)
+      else this.#down(entry)
     }
   }
 
@@ -40,50 +44,45 @@ export class Deadlines<Key> {
   due(now: Instant): Key | undefined {
     const top = this.#heap[0]
     if (!top || top.at > now) return undefined
-    this.#drop(0)
+    this.#drop(top)
     return top.key
   }
 
-  #drop(i: number): void {
-    this.#index.delete(this.#heap[i]!.key)
+  #drop(entry: Entry<Key>): void {
+    this.#entries.delete(entry.key)
     const last = this.#heap.pop()!
-    if (i === this.#heap.length) return
-    this.#heap[i] = last
-    this.#index.set(last.key, i)
-    this.#up(i)
-    this.#down(this.#index.get(last.key)!)
+    if (last === entry) return
+    this.#put(last, entry.place)
+    this.#up(last)
+    this.#down(last)
   }
 
-  #up(from: number): void {
-    let i = from
-    while (i > 0) {
-      const parent = (i - 1) >> 1
-      if (this.#heap[parent]!.at <= this.#heap[i]!.at) return
-      this.#swap(i, parent)
-      i = parent
+  #up(entry: Entry<Key>): void {
+    while (entry.place > 0) {
+      const parent = this.#heap[(entry.place - 1) >> 1]!
+      if (parent.at <= entry.at) return
+      this.#exchange(entry, parent)
     }
   }
 
-  #down(from: number): void {
-    let i = from
+  #down(entry: Entry<Key>): void {
     for (;;) {
-      const left = 2 * i + 1
-      const right = left + 1
-      let least = i
-      if (left < this.#heap.length && this.#heap[left]!.at < this.#heap[least]!.at) least = left
-      if (right < this.#heap.length && this.#heap[right]!.at < this.#heap[least]!.at) least = right
-      if (least === i) return
-      this.#swap(i, least)
-      i = least
+      const left = this.#heap[2 * entry.place + 1]
+      const right = this.#heap[2 * entry.place + 2]
+      const sooner = right && right.at < left!.at ? right : left
+      if (!sooner || sooner.at >= entry.at) return
+      this.#exchange(entry, sooner)
     }
   }
 
-  #swap(i: number, j: number): void {
-    const a = this.#heap[i]!
-    const b = this.#heap[j]!
-    this.#heap[i] = b
-    this.#heap[j] = a
-    this.#index.set(a.key, j)
-    this.#index.set(b.key, i)
+  #exchange(a: Entry<Key>, b: Entry<Key>): void {
+    const place = a.place
+    this.#put(a, b.place)
+    this.#put(b, place)
+  }
+
+  #put(entry: Entry<Key>, place: number): void {
+    entry.place = place
+    this.#heap[place] = entry
   }
 }
