@@ -91,3 +91,16 @@ describe('keys that can be guessed', () => {
     },
   )
 })
+
+test.each([
+  ['any', 16, undefined],
+  ['any', 17, /error remoteAccess.preSharedKeys\[16\].peer: more than 16 keys are for any peer and for names/],
+  ['branch.example.org', 17, /more than 16 keys are for any peer and for names/],
+  ['192.0.2.0/24', 16, undefined],
+  ['192.0.2.0/24', 17, /more than 16 keys are for 192.0.2.0\/24, and no more are tried on one peer/],
+])('%s, %i keys', (peer, count, message) => {
+  const keys = Array.from({ length: count }, (_, i) => `{ peer: ${peer}, key: gnarl-${i}-plinth-oxbow }`)
+  const said = faults(`preSharedKeys: [${keys.join(', ')}]`)
+  if (message) expect(said.join('\n')).toMatch(message)
+  else expect(said).toEqual([])
+})

@@ -104,6 +104,30 @@ const longestKey = 255
 /** Keys at most this long fall to a dictionary in an afternoon: each MM5 that a stranger records can be tried off line. */
 const shortKey = 12
 
+/** As many as IKE tries on one peer. */
+const mostCandidates = 16
+
+/** Keys beyond those that are tried on one peer would never open anything. */
+export function checkCandidates(
+  {
+    preSharedKey,
+    preSharedKeys,
+  }: { readonly preSharedKey: Secret | undefined; readonly preSharedKeys: readonly PeerKey[] },
+  problems: Problem[],
+): void {
+  const counts = new Map([['any', preSharedKey ? 1 : 0]])
+  preSharedKeys.forEach(({ peer }, i) => {
+    // In main mode a name is known after the key was needed: keys of names are tried on everybody, as those for any peer are.
+    const whose = addressOctets(peer.split('/')[0]!) ? peer : 'any'
+    const count = (counts.get(whose) ?? 0) + 1
+    counts.set(whose, count)
+    if (count !== mostCandidates + 1) return
+    const who = whose === 'any' ? 'any peer and for names' : whose
+    const message = `more than ${mostCandidates} keys are for ${who}, and no more are tried on one peer; keys for the addresses or networks of peers, or certificates, are right`
+    problems.push({ severity: 'error', path: ['remoteAccess', 'preSharedKeys', i, 'peer'], message })
+  })
+}
+
 /** Judges a key's length and whether it can be guessed: everybody who records a negotiation can try as many as he likes. */
 export function checkKey(key: Secret, path: readonly PropertyKey[], problems: Problem[]): void {
   const { length } = key.reveal()

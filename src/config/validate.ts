@@ -3,7 +3,7 @@ import { isWeak, proposalsFor, type SecurityLevel } from '../algorithms/levels.t
 import { showEspProposal, showIkeProposal } from '../algorithms/proposals.ts'
 import { ipv4FromNumber, ipv4Number } from '../wire/address.ts'
 import { maskOf } from '../wire/network.ts'
-import { certificatesOf, checkKey } from './certificates-section.ts'
+import { certificatesOf, checkCandidates, checkKey } from './certificates-section.ts'
 import type { AddressRange, Configuration, Network, PppAuthentication } from './configuration.ts'
 import { policiesOf } from './policies-section.ts'
 import type { Parsed } from './schema.ts'
@@ -217,6 +217,7 @@ function checkStrength(configuration: Configuration, parsed: Parsed, problems: P
   preSharedKeys.forEach(({ key }, i) => {
     checkKey(key, ['remoteAccess', 'preSharedKeys', i, 'key'], problems)
   })
+  checkCandidates(remoteAccess, problems)
   const has = {
     certificate: certificates !== undefined,
     preSharedKey: preSharedKey !== undefined || preSharedKeys.length > 0,

@@ -1,6 +1,7 @@
 // Two or more whole IKE machines on a simulated network in virtual time: what must hold between them, whatever the network does.
 import { describe, expect, test } from 'vitest'
 import { showEndpoint } from '../../src/wire/address.ts'
+import { Secret } from '../../src/wire/secret.ts'
 import { IkeHost, ikePolicy, type Policy } from './ike-host.ts'
 import { type Faults, fairNetwork, Network, SeededRandom, VirtualTime } from './network.ts'
 
@@ -205,6 +206,30 @@ describe('neighbours behind one NAT', () => {
       ['to 3'],
       ['to 4'],
     ])
+  })
+
+  test('each with a key of its own, found by trying; the gateway renews with the one that it was', () => {
+    const w = world()
+    const keys = ['first of all', 'second of all', 'third of all', 'fourth of all']
+    const preSharedKeys = keys.map((text) => ({ peer: 'any', key: new Secret(text) }))
+    const lifetimes = { ikeSeconds: 60, espSeconds: 3_600, espKilobytes: undefined }
+    const gateway = w.at(server, { preSharedKeys, lifetimes })
+    const nat = w.network.nat('203.0.113.9')
+    const clients = keys.map((key) => w.at('192.168.1.10', { key }, nat))
+    for (const client of clients) client.connect(server)
+    w.time.run(5_000)
+    // Clients that leave renewing to the gateway.
+    for (const { core } of clients)
+      for (const id of core.state.sas.keys()) core.state.timers.set(`ike-rekey ${id}`, undefined)
+    w.time.run(70_000)
+    expect(names(gateway)).toEqual(['peerUp', 'peerUp', 'peerUp', 'peerUp'])
+    const begun = [...gateway.core.state.sas.values()].filter(({ role }) => role === 'initiator')
+    expect(new Set(begun.map(({ keyIndex }) => keyIndex))).toEqual(new Set([0, 1, 2, 3]))
+    const stranger = w.at('192.168.1.11', { key: 'of nobody' }, nat)
+    stranger.connect(server)
+    w.time.run(w.time.now + 5_000)
+    expect(gateway.eventsOf('ike.negotiation.refused').at(-1)).toMatchObject({ cause: 'pre-shared key' })
+    expect(gateway.up).toHaveLength(4)
   })
 
   test('INITIAL-CONTACT of one kills none of the others, and its own old session at the same port', () => {

@@ -6,13 +6,14 @@ import { ikePolicy } from '../../../test/scenarios/ike-host.ts'
 import { doWork } from '../../../test/scenarios/sync-dh.ts'
 import { hexVector } from '../../../test/vectors.ts'
 import { concat, hex } from '../../wire/codec.ts'
+import { Secret } from '../../wire/secret.ts'
 import type { IkeEffect, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
 import { natHash } from '../nat.ts'
 import { parseChain } from '../wire/chain.ts'
 import { parseHeader } from '../wire/header.ts'
 import { payloadType } from '../wire/numbers.ts'
-import { kePayload, natDPayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import { type IdPayload, idPayload, kePayload, natDPayload, noncePayload, type Payload } from '../wire/payloads.ts'
 
 const path = { local: { address: '198.51.100.1', port: 500 }, remote: { address: '203.0.113.9', port: 500 } }
 const first = hexVector('ike/first-packets/nm-l2tp-strongswan')
@@ -96,6 +97,66 @@ describe('MM5', () => {
     const two = new ScriptedClient(core, path)
     expect(two.mainMode(first)[2]?.map(({ is }) => is)).toEqual(['ID', 'HASH'])
     expect(core.state.sas.get(1)!.keyIndex).toBe(1)
+  })
+
+  test.each([
+    ['the first', 0, 16],
+    ['the last that is tried', 15, 16],
+    ['none', -1, 16],
+    ['one beyond', 16, 16],
+  ])('every candidate is tried once, whichever is right, and sixteen at most: %s', (_, right, tried) => {
+    const asked: number[] = []
+    class Counted extends Secret {
+      readonly at: number
+      constructor(text: string, at: number) {
+        super(text)
+        this.at = at
+      }
+      override reveal(): Uint8Array {
+        asked.push(this.at)
+        return super.reveal()
+      }
+    }
+    const preSharedKeys = Array.from({ length: 20 }, (_, i) => ({
+      peer: 'any',
+      key: new Counted(i === right ? 'secret' : `other ${i}`, i),
+    }))
+    const one = new ScriptedClient(new IkeCore({ ...ikePolicy(), preSharedKeys }), path)
+    one.mainMode(first)
+    expect(asked).toEqual(Array.from({ length: tried }, (_, i) => i))
+    expect(one.core.status()[0]?.state).toBe(right >= 0 && right < tried ? 'established' : 'awaiting MM5')
+  })
+
+  describe('keys for names', () => {
+    const fqdn = (text: string) => idPayload({ idType: 2, protocol: 0, port: 0, data: new TextEncoder().encode(text) })
+    const dial = (identity: IdPayload) => {
+      const preSharedKeys = [
+        { peer: 'east.example.org', key: new Secret('of both') },
+        { peer: 'west.example.org', key: new Secret('of both') },
+      ]
+      const one = new ScriptedClient(new IkeCore({ ...ikePolicy(), preSharedKeys }), path)
+      one.mainMode(first, { psk: 'of both', identity })
+      return one
+    }
+
+    test('its owner comes in, though another name has the same key', () => {
+      expect(dial(fqdn('west.example.org')).core.state.sas.get(1)).toMatchObject({
+        keyIndex: 1,
+        shownIdentity: 'west.example.org',
+      })
+    })
+
+    test('nobody else does with it', () => {
+      const one = dial(fqdn('north.example.org'))
+      expect(one.core.status()[0]?.state).toBe('awaiting MM5')
+      expect(one.effects.filter((effect) => show(effect).startsWith('refused'))).toMatchObject([
+        {
+          event: {
+            why: expect.stringMatching(/is the one for west.example.org, and the peer calls itself north.example.org/),
+          },
+        },
+      ])
+    })
   })
 
   test('a wrong key is one event, however often MM5 comes, and never answered', () => {
