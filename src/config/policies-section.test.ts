@@ -153,6 +153,7 @@ describe('faults', () => {
       'policies:\n  builtInL2tpRule: false\n',
       [
         '4:20 no rule of an assigned policy protects UDP 1701 in its place, and L2TP is never spoken in clear; "builtInL2tpRule: true", or a rule with source me, protocol udp, sourcePort 1701 is right',
+        "4:20 it is off: remoteAccess.preSharedKey and preSharedKeys aren't used; the rules' own authentication is",
       ],
     ],
     [
@@ -185,6 +186,9 @@ ${list}  filterActions: [{ name: Soft, action: negotiate, methods: [aes128-sha1]
 `
     const { policies, said } = judge(section)
     expect(policies?.builtInL2tpRule).toBe(false)
-    expect(said).toEqual(['7:61 3des-sha1 is weak; SAs that use it are shown as weak'])
+    expect(said).toEqual([
+      "5:20 it is off: remoteAccess.preSharedKey and preSharedKeys aren't used; the rules' own authentication is",
+      '7:61 3des-sha1 is weak; SAs that use it are shown as weak',
+    ])
   })
 })

@@ -222,7 +222,15 @@ function checkStrength(configuration: Configuration, parsed: Parsed, problems: P
     certificate: certificates !== undefined,
     preSharedKey: preSharedKey !== undefined || preSharedKeys.length > 0,
   }
-  if (!methods.some((method) => has[method])) {
+  const { builtInL2tpRule } = configuration.policies
+  if (!builtInL2tpRule && has.preSharedKey) {
+    problems.push({
+      severity: 'warning',
+      path: ['policies', 'builtInL2tpRule'],
+      message: "it is off: remoteAccess.preSharedKey and preSharedKeys aren't used; the rules' own authentication is",
+    })
+  }
+  if (builtInL2tpRule && !methods.some((method) => has[method])) {
     problems.push({
       severity: 'error',
       path: ['remoteAccess', 'preSharedKey'],

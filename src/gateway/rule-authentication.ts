@@ -4,6 +4,7 @@ import type { CertificatesEntry } from '../config/certificates-section.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { IkePolicy } from '../ike/contract.ts'
 import { readCertificates } from '../pki/credential.ts'
+import { pem } from '../pki/der-reader.ts'
 import { showName } from '../pki/names.ts'
 import { authoritiesOf, keysOf, orderOf, ruleAuthenticationOf } from '../policy/rule-keys.ts'
 
@@ -51,12 +52,16 @@ export function ruleCertificatesOf({
 }
 
 function authority(wanted: string, { authorities }: CertificatesEntry): string {
-  const all = authorities.flatMap((pem) =>
-    readCertificates(pem, 'certificates.authorities').map(({ subject }) => ({ pem, name: showName(subject) })),
+  // One file may hold several.
+  const all = authorities.flatMap((text) =>
+    readCertificates(text, 'certificates.authorities').map(({ subject, der }) => ({
+      text: pem('CERTIFICATE', der),
+      name: showName(subject),
+    })),
   )
   const plain = (name: string) => name.toLowerCase().replace(/\s*([,=])\s*/g, '$1')
   const found = all.find(({ name }) => plain(name) === plain(wanted))
-  if (found) return found.pem
+  if (found) return found.text
   const known = all.map(({ name }) => name).join('; ')
   throw new Error(
     `a rule names the authority ${wanted}, which is none of remoteAccess.certificates.authorities; known are ${known}`,
