@@ -25,9 +25,19 @@ InboundSa::InboundSa(std::uint32_t spi, std::unique_ptr<crypto::Key> key, std::u
       headRoom_(static_cast<std::uint8_t>(key_->transform().headRoom())),
       icvLength_(static_cast<std::uint8_t>(key_->transform().icvLength())),
       blockSize_(static_cast<std::uint8_t>(key_->transform().blockSize())),
-      truncation_(other ? Truncation::open : Truncation::asAgreed),
+      truncation_(other ? Truncation::open : Truncation::full),
       window_(replayWindow, key_->transform().esn),
       other_(std::move(other)) {}
+
+std::size_t InboundSa::truncation() const noexcept {
+  if (!other_) return 0;
+  switch (truncation_.load(std::memory_order_relaxed)) {
+    case Truncation::shorter: return std::min(key_->icvLength(), other_->icvLength());
+    case Truncation::full: return std::max(key_->icvLength(), other_->icvLength());
+    case Truncation::open: break;
+  }
+  return key_->icvLength();
+}
 
 Counters InboundSa::counters() const noexcept {
   constexpr auto relaxed = std::memory_order_relaxed;

@@ -30,8 +30,9 @@ struct Counters {
   friend bool operator==(const Counters&, const Counters&) = default;
 };
 
-/// How long the peer's integrity values are, where SHA2-256 has two forms (crypto::otherTruncation): its first authentic packet tells.
-enum class Truncation : std::uint8_t { open, asAgreed, other };
+/// How long the peer's integrity values are, where SHA2-256 has two forms (crypto::otherTruncation): its authentic packets tell. Whoever takes four octets
+/// off a packet of a peer that has the full form makes an authentic one of the shorter form, but nobody makes a full one: so full is final, and shorter is not.
+enum class Truncation : std::uint8_t { open, shorter, full };
 
 class alignas(64) InboundSa {
  public:
@@ -47,10 +48,8 @@ class alignas(64) InboundSa {
   /// Before any worker can see the SA.
   void setOwner(void* owner) noexcept { owner_ = owner; }
   [[nodiscard]] const ReplayWindow& window() const noexcept { return window_; }
-  /// The peer cuts its integrity values otherwise than was agreed on.
-  [[nodiscard]] bool switched() const noexcept {
-    return truncation_.load(std::memory_order_relaxed) == Truncation::other;
-  }
+  /// Octets of the peer's integrity values, as far as its packets have told; 0 where there are no two forms.
+  [[nodiscard]] std::size_t truncation() const noexcept;
   [[nodiscard]] Counters counters() const noexcept;
 
  private:
@@ -63,7 +62,7 @@ class alignas(64) InboundSa {
   std::uint8_t headRoom_;
   std::uint8_t icvLength_;
   std::uint8_t blockSize_;
-  /// Written with the first authentic packet, once.
+  /// What is final may be so from the start.
   std::atomic<Truncation> truncation_;
   ReplayWindow window_;
   // Written under the window's lock.
@@ -94,8 +93,11 @@ class alignas(64) OutboundSa {
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
   [[nodiscard]] Counters counters() const noexcept;
 
-  /// From now on with the other truncation. Any thread.
-  void switchOver() noexcept { switched_.store(other_ != nullptr, std::memory_order_relaxed); }
+  /// From now on with integrity values of so many octets. True if that is a change. Any thread.
+  bool truncate(std::size_t octets) noexcept {
+    const bool wanted = other_ && other_->icvLength() == octets;
+    return switched_.exchange(wanted, std::memory_order_relaxed) != wanted;
+  }
   [[nodiscard]] bool switched() const noexcept { return switched_.load(std::memory_order_relaxed); }
 
   // For MSS, MTU and buffers: see Transform. Right for both truncations.

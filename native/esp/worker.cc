@@ -47,6 +47,9 @@ void writeBig64(std::uint8_t* to, std::uint64_t value) noexcept {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
+/// Of the two forms of SHA2-256.
+constexpr std::uint32_t fullTruncation = 16;
+
 /// Whole blocks, one at least, beside `fixed` octets.
 constexpr bool whole(std::uint32_t length, std::uint32_t fixed, std::uint32_t block) noexcept {
   return length <= maximumPacket && length >= fixed + block && ((length - fixed) & (block - 1)) == 0;
@@ -55,6 +58,17 @@ constexpr bool whole(std::uint32_t length, std::uint32_t fixed, std::uint32_t bl
 /// For counters that have one writer at a time.
 void addUnderLock(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept {
   counter.store(counter.load(relaxed) + value, relaxed);
+}
+
+/// True for the one packet that told something new.
+bool learn(std::atomic<Truncation>& truncation, bool full) noexcept {
+  if (full) {
+    return truncation.load(relaxed) != Truncation::full &&
+           truncation.exchange(Truncation::full, relaxed) != Truncation::full;
+  }
+  Truncation expected = Truncation::open;
+  return truncation.load(relaxed) == expected &&
+         truncation.compare_exchange_strong(expected, Truncation::shorter, relaxed);
 }
 
 }  // namespace
@@ -185,6 +199,7 @@ void Worker::openChunk(const SaTable& table, std::span<InboundPacket> packets) n
 bool Worker::accept(InboundPacket& packet, Job& job, std::uint64_t& sequence) noexcept {
   packet.first = false;
   packet.newest = false;
+  packet.truncation = false;
   packet.payload = nullptr;
   packet.payloadLength = 0;
   if (packet.sa == nullptr) {
@@ -192,17 +207,20 @@ bool Worker::accept(InboundPacket& packet, Job& job, std::uint64_t& sequence) no
     return false;
   }
   InboundSa& sa = *packet.sa;
-  const Truncation truncation = sa.truncation_.load(relaxed);
   crypto::Key* key = sa.key_.get();
   std::uint32_t icvLength = sa.icvLength_;
-  if (truncation == Truncation::other || !whole(packet.length, sa.headRoom_ + icvLength, sa.blockSize_)) {
+  if (!whole(packet.length, sa.headRoom_ + icvLength, sa.blockSize_)) {
     // No packet is whole with both truncations, whose lengths differ by half a block or less.
-    key = truncation == Truncation::asAgreed ? nullptr : sa.other_.get();
+    key = sa.other_.get();
     icvLength = key == nullptr ? 0 : static_cast<std::uint32_t>(key->icvLength());
     if (key == nullptr || !whole(packet.length, sa.headRoom_ + icvLength, sa.blockSize_)) {
       packet.result = OpenResult::tooShort;
       return false;
     }
+  }
+  if (sa.other_ && sa.truncation_.load(relaxed) == Truncation::full && icvLength < fullTruncation) {
+    packet.result = OpenResult::tooShort;
+    return false;
   }
   sequence = sa.window_.infer(readBig32(packet.esp + 4));
   if (!sa.window_.check(sequence)) {
@@ -261,7 +279,7 @@ void Worker::count(InboundPacket& packet, const Job& job, std::uint64_t sequence
     return;
   }
   packet.first = taken == Taken::first;
-  if (packet.first) sa.truncation_.store(job.key == sa.key_.get() ? Truncation::asAgreed : Truncation::other, relaxed);
+  if (sa.other_) packet.truncation = learn(sa.truncation_, job.key->icvLength() == fullTruncation);
   packet.newest = taken == Taken::first || taken == Taken::newest;
 }
 

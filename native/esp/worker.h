@@ -69,6 +69,8 @@ struct InboundPacket {
   bool first = false;
   /// It advanced the right edge of the window: newer than everything before. What decides whether a new outer address is believed.
   bool newest = false;
+  /// It told something new of InboundSa::truncation().
+  bool truncation = false;
   /// Set whenever the SPI is known, whatever the result; valid until Reader::leave().
   InboundSa* sa = nullptr;
   std::uint8_t* payload = nullptr;

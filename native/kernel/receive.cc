@@ -61,7 +61,7 @@ void KernelPlane::Thread::readNews() {
 }
 
 void KernelPlane::Thread::tellUsed(Pair& pair) {
-  if (control_->used(pair)) events_.pairUsed(pair.peer.id, pair.inbound.spi, false);
+  if (control_->used(pair)) events_.pairUsed(pair.peer.id, pair.inbound.spi, 0);
 }
 
 void KernelPlane::Thread::readIke(const os::Socket& socket, bool marker) {

@@ -92,8 +92,8 @@ bool Events::moved(uint32_t peer, uint32_t spi, const Path& path) {
   return push(friends_, Head(Kind::moved).u32(peer).u32(spi).path(path).octets(), {});
 }
 
-bool Events::pairUsed(uint32_t peer, uint32_t spi, bool switched) {
-  return push(friends_, Head(Kind::pairUsed).u32(peer).u32(spi).u8(switched ? 1 : 0).octets(), {});
+bool Events::pairUsed(uint32_t peer, uint32_t spi, size_t truncation) {
+  return push(friends_, Head(Kind::pairUsed).u32(peer).u32(spi).u8(static_cast<uint8_t>(truncation)).octets(), {});
 }
 
 bool Events::sequenceLow(uint32_t peer, uint32_t spi) {

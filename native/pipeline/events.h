@@ -25,8 +25,8 @@ class Events {
   bool dhcp(uint32_t session, std::span<const uint8_t> packet);
   bool strayData(uint32_t peer, uint16_t tunnel, uint16_t session);
   bool moved(uint32_t peer, uint32_t spi, const Path& path);
-  /// `switched`: the peer cuts its integrity values otherwise than was agreed on.
-  bool pairUsed(uint32_t peer, uint32_t spi, bool switched);
+  /// `truncation`: octets of the peer's integrity values where SHA2-256 has two forms, else 0.
+  bool pairUsed(uint32_t peer, uint32_t spi, size_t truncation);
   bool sequenceLow(uint32_t peer, uint32_t spi);
   /// A packet of a tunnel that has no SA for it.
   bool acquire(uint32_t tunnel, const IpPacket& packet);

@@ -103,11 +103,9 @@ void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
     counters_.add(Counter::dropEncapsulation);
     return;
   }
-  if (packet.first && packet.sa->switched()) {
-    pair.outbound->switchOver();
-    counters_.add(Counter::truncationSwitched);
-  }
-  if (packet.first || pair.usedOwed.load(std::memory_order_relaxed)) used(pair);
+  const bool switched = packet.truncation && pair.outbound->truncate(packet.sa->truncation());
+  if (switched) counters_.add(Counter::truncationSwitched);
+  if (packet.first || switched || pair.usedOwed.load(std::memory_order_relaxed)) used(pair);
   checkPath(pair, packet, origin);
   if (packet.result != esp::OpenResult::ok) {
     counters_.add(packet.result == esp::OpenResult::dummy ? Counter::dropDummy : Counter::dropMalformed);
@@ -156,7 +154,7 @@ void Inbound::used(Pair& pair) {
       if (active == nullptr || active->ordinal < pair.ordinal) pair.peer.active.store(&pair, std::memory_order_release);
     }
   }
-  pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi, pair.inbound->switched()),
+  pair.usedOwed.store(!events_.pairUsed(pair.peer.id, pair.inboundSpi, pair.inbound->truncation()),
                       std::memory_order_relaxed);
 }
 

@@ -214,6 +214,8 @@ TEST("packets of other lengths than whole blocks, and truncated ones, are refuse
       };
       const auto other = crypto::otherTruncation(transform);
       for (std::size_t length = 0; length < packet.size(); ++length) {
+        // With its integrity value cut to the other length it is that transform's (test/truncation.cc).
+        if (other && packet.size() - length == 4 && other->icvLength() < transform.icvLength()) continue;
         const OpenResult result =
             ends.receiver.open(Octets(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(length))).result;
         const bool asIfWhole = whole(transform, length) || (other && whole(*other, length));

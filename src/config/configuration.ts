@@ -138,6 +138,10 @@ export type SiteEntry = {
   readonly localNetworks: readonly Network[]
   readonly remoteNetworks: readonly Network[]
   readonly authentication: SiteAuthentication
+  /** Of phase 1: as we begin, and what else than main mode is answered. */
+  readonly exchange: 'main' | 'aggressive'
+  /** What we call ourselves in phase 1 with a pre-shared key. Undefined: our address. */
+  readonly localIdentity: string | undefined
   /** Who brings it up: our first packet, we at once and always, or the peer alone. */
   readonly start: 'on-traffic' | 'at-once' | 'by-peer'
   readonly ike: readonly IkeProposal[]

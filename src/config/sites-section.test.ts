@@ -132,3 +132,26 @@ test.each([
 ])('authentication: %s', (_, authentication, message) => {
   expect(faults({ authentication }).join('\n')).toMatch(message)
 })
+
+const aggressive = { exchange: 'aggressive', ike: 'aes256-sha1-modp2048' }
+
+test('aggressive mode, under the name that the peer knows us by: allowed, and warned of', () => {
+  const outcome = parsed({ ...aggressive, localIdentity: 'gw.example.org' })
+  if (outcome.is === 'faulty') throw new Error(outcome.faults.map(({ message }) => message).join('\n'))
+  expect(outcome.configuration.sites).toMatchObject([{ exchange: 'aggressive', localIdentity: 'gw.example.org' }])
+  expect(outcome.warnings.map(({ message }) => message)).toEqual([expect.stringMatching(/guess the key offline/)])
+})
+
+test.each([
+  ['without a group', { exchange: 'aggressive' }, /offers one Diffie-Hellman group/],
+  [
+    'with two',
+    { ...aggressive, ike: '[aes256-sha1-modp2048, aes128-sha1-modp1536]' },
+    /offers one Diffie-Hellman group/,
+  ],
+  ['with certificates', { ...aggressive, authentication: certificates }, /main is right with certificates/],
+  ['a name that is none', { localIdentity: '"two words"' }, /a name such as gw\.example\.org/],
+  ['a third exchange', { exchange: 'base' }, /main.*aggressive/],
+])('aggressive mode, refused: %s', (_, site, message) => {
+  expect(faults(site).find((fault) => message.test(fault))).toMatch(/^error sites/)
+})

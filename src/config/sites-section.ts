@@ -42,6 +42,12 @@ const userName = scalar((text) =>
   /^[^\s\p{C}]{1,128}$/u.test(text) ? text : new Wrong('a name of 1 to 128 characters without white space is right'),
 )
 
+const identity = scalar((text) =>
+  /^[\x21-\x7e]{1,128}$/.test(text)
+    ? text
+    : new Wrong('a name such as gw.example.org, vpn@example.org or a group of at most 128 letters is right'),
+)
+
 const methodSchema = z
   .strictObject({ preSharedKey: secret.optional(), certificates: certificatesSchema.optional() })
   .refine(({ preSharedKey, certificates }) => (preSharedKey === undefined) !== (certificates === undefined), {
@@ -57,6 +63,8 @@ export function siteSchema<I extends z.ZodType, E extends z.ZodType>(ike: I, esp
     localNetworks: some(network),
     remoteNetworks: some(network),
     authentication: some(methodSchema),
+    exchange: z.enum(['main', 'aggressive']).default('main'),
+    localIdentity: identity.optional(),
     start: z.enum(['on-traffic', 'at-once', 'by-peer']).default('on-traffic'),
     ike: some(ike).optional(),
     esp: some(esp).optional(),
@@ -95,6 +103,8 @@ export function sitesOf({ sites, security }: Parsed, kinds: readonly PppAuthenti
     localNetworks: site.localNetworks,
     remoteNetworks: site.remoteNetworks,
     authentication: authenticationOf(site.authentication),
+    exchange: site.exchange,
+    localIdentity: site.localIdentity,
     start: site.start,
     ike: site.ike ?? sets.ike,
     esp: site.esp ?? sets.esp,
@@ -151,6 +161,7 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
           `${showNetwork(remote)} holds the peer's own outer address, which must stay outside of the tunnel`,
         )
     }
+    checkExchange(configuration, parsed, i, problems)
     checkDialling(configuration, parsed, i, problems)
     const { methods, preSharedKey } = site.authentication
     if (new Set(methods).size < methods.length)
@@ -161,6 +172,30 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
     const message = 'tunnel mode is carried by the userland data plane only; userland or auto is right with sites'
     problems.push({ severity: 'error', path: ['dataplane'], message })
   }
+}
+
+/** Aggressive mode: a key alone, and one group, which its first message has chosen already. */
+function checkExchange({ sites }: Configuration, parsed: Parsed, i: number, problems: Problem[]): void {
+  const { exchange, authentication, ike, localIdentity } = sites[i]!
+  const add = (severity: Problem['severity'], key: string, message: string) =>
+    problems.push({ severity, path: ['sites', i, key], message })
+  const { methods } = authentication
+  if (localIdentity !== undefined && !methods.includes('preSharedKey'))
+    add('error', 'localIdentity', 'with certificates alone we are our certificate’s subject; none is right')
+  if (exchange === 'main') return
+  if (methods.includes('certificate'))
+    add('error', 'exchange', 'aggressive mode is spoken with a pre-shared key only; main is right with certificates')
+  if (parsed.sites[i]!.ike === undefined || new Set(ike.map(({ group }) => group)).size > 1)
+    add(
+      'error',
+      parsed.sites[i]!.ike === undefined ? 'exchange' : 'ike',
+      'aggressive mode offers one Diffie-Hellman group; "ike: aes256-sha1-modp2048", or several with one group, is right with it',
+    )
+  add(
+    'warning',
+    'exchange',
+    'aggressive mode sends names in clear and lets anybody who hears it guess the key offline: main where the peer can, else a key of 20 random characters, is right',
+  )
 }
 
 /** Who dials whom, as whom. */

@@ -51,6 +51,8 @@ const help: Readonly<Record<string, string>> = {
   'sites * localNetworks': 'networks here that it may reach',
   'sites * remoteNetworks': 'networks there',
   'sites * authentication': 'how both prove who they are',
+  'sites * exchange': 'main, or aggressive where the peer speaks nothing else',
+  'sites * localIdentity': 'our name for it in phase 1: gw.example.org',
   'sites * start': 'who brings it up: on-traffic, at-once or by-peer',
   'sites * ike': 'proposals of phase 1: aes256-sha1-modp2048',
   'sites * esp': 'proposals of ESP: aes128-sha1',

@@ -24,7 +24,7 @@ import type { Platform } from './platform.ts'
 import { cidr, patience, pppRestart } from './policies.ts'
 import { PeerAddresses, redialAfter, resolveMs } from './redial.ts'
 import { type SitesAuthentication, siteAuthenticationOf } from './site-authentication.ts'
-import { sameEntry } from './sites.ts'
+import { phase1Of, sameEntry } from './sites.ts'
 
 /** Both ends of L2TP (RFC 2661 §8.1). */
 const l2tpPort = 1701
@@ -138,8 +138,10 @@ export class DemandDial {
     const all = [...this.#sites.values()]
     return {
       ...siteAuthenticationOf(all.map(({ entry, addresses }) => ({ entry, addresses: addresses.all }))),
-      sites: all.map(({ id: site, addresses, entry: { name, ike, esp, requirePfs, lifetimes } }) => {
-        return { site, name, addresses: addresses.all, traffic: [], ike, esp, requirePfs, pfsGroups, lifetimes }
+      sites: all.map(({ id: site, addresses, entry }) => {
+        const { name, ike, esp, requirePfs, lifetimes } = entry
+        const terms = { ike, esp, requirePfs, pfsGroups, lifetimes, ...phase1Of(entry) }
+        return { site, name, addresses: addresses.all, traffic: [], ...terms }
       }),
     }
   }

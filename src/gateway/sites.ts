@@ -339,9 +339,13 @@ export class Sites {
     const own = siteAuthenticationOf(all.map(({ entry, addresses }) => ({ entry, addresses: addresses.all })))
     const sites = all.map((site): SitePolicy => {
       const { name, ike, esp, requirePfs, lifetimes } = site.entry
+      const phase1 = phase1Of(site.entry)
       const { pfsGroups } = policy
       const addresses = site.addresses.all
-      return { site: site.id, name, addresses, traffic: site.traffic, ike, esp, requirePfs, pfsGroups, lifetimes }
+      return {
+        ...{ site: site.id, name, addresses, traffic: site.traffic },
+        ...{ ike, esp, requirePfs, pfsGroups, lifetimes, ...phase1 },
+      }
     })
     const others = this.#others(policy)
     const preSharedKeys = [...own.preSharedKeys, ...others.preSharedKeys, ...policy.preSharedKeys]
@@ -352,6 +356,11 @@ export class Sites {
 }
 
 /** Whether nothing about a site changed. */
+/** What an entry says of phase 1 beside its proposals. */
+export function phase1Of({ exchange, localIdentity }: SiteEntry): Pick<SitePolicy, 'aggressive' | 'identity'> {
+  return { aggressive: exchange === 'aggressive', identity: localIdentity }
+}
+
 export function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
   // Secrets show as the same; what they hold is compared apart.
   const secrets = (entry: SiteEntry) => [...secretsOf(entry), entry.dialOut?.password.revealText()]

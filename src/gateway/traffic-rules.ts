@@ -74,6 +74,8 @@ export function sitesOfRules(spd: readonly SpdEntry[], configuration: Configurat
       ike: configuration.remoteAccess.ike,
       // A site has no group of its own beside them.
       esp: terms.esp.map((one) => (action.protect.pfs ? { ...one, group: action.protect.pfs } : one)),
+      exchange: 'main',
+      localIdentity: undefined,
       requirePfs: terms.requirePfs,
       lifetimes: terms.lifetimes,
       ...nobodyDials,

@@ -28,6 +28,10 @@ export type SitePolicy = Pick<IkePolicy, 'ike' | 'esp' | 'pfsGroups' | 'requireP
   readonly site: SiteId
   readonly name: string
   readonly addresses: readonly string[]
+  /** We begin in aggressive mode, and answer it. */
+  readonly aggressive?: boolean
+  /** Who we are to it in phase 1 with a pre-shared key, where that isn't our address (identity.ts, `namedId`). */
+  readonly identity?: string | undefined
   /** What may be asked for, all of it or a part. */
   readonly traffic: readonly Traffic[]
 }
@@ -210,8 +214,8 @@ export type IkeInput =
         readonly octets: number
       }[]
     }
-  /** First authenticated packet on a pair. `switched`: with SHA2-256 cut to the other length than the pair was installed with; the fast path goes along. */
-  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly switched?: true }
+  /** First authenticated packet on a pair. `truncation`: to how many bits the peer cuts SHA2-256; the fast path goes along. Said again when that changes. */
+  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly truncation?: 96 | 128 }
   /** Authenticated ESP inside the window came from another outer address or port. */
   | { readonly on: 'moved'; readonly peer: PeerId; readonly inboundSpi: number; readonly path: Path }
   /** This pair's sequence space runs out. */

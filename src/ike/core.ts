@@ -8,6 +8,7 @@ import type { At, Instant, Machine } from '../wire/machine.ts'
 import { methodsFor } from './authentication.ts'
 import type { IkeEffect, IkeInput, IkePolicy, IkeSaStatus, StandingPeer, TunnelUse, WorkResult } from './contract.ts'
 import { heard, moved, pairUsed, sequenceLow } from './data-path.ts'
+import * as aggressiveInitiator from './exchanges/aggressive-mode-initiator.ts'
 import * as aggressive from './exchanges/aggressive-mode-responder.ts'
 import * as informational from './exchanges/informational.ts'
 import * as initiator from './exchanges/main-mode-initiator.ts'
@@ -18,9 +19,10 @@ import * as quickResponder from './exchanges/quick-mode-responder.ts'
 import { inFragments, longestMessage, receiveFragment } from './fragmentation.ts'
 import type { Received } from './message.ts'
 import { changedRecords, restore, standingPeers } from './records.ts'
-import { answeredBefore } from './retransmit.ts'
+import { answerAgain, answeredBefore } from './retransmit.ts'
 import { cookiesKey, dropSa, findSa, firstKey, protection, standingSa } from './sa.ts'
-import { type IkeSa, type IkeState, type JobOwner, newState } from './state.ts'
+import { speaksAggressive } from './sites.ts'
+import { type IkeSa, type IkeState, type JobOwner, newState, type Phase1 } from './state.ts'
 import { showStatus } from './status.ts'
 import { receiveStranger } from './strangers.ts'
 import { timerDue } from './timers.ts'
@@ -87,7 +89,7 @@ function dispatch(turn: Turn, input: IkeInput): void {
     case 'heard':
       return heard(turn, input.pairs)
     case 'pairUsed':
-      return pairUsed(turn, input.inboundSpi, input.switched === true)
+      return pairUsed(turn, input.inboundSpi, input.truncation)
     case 'moved':
       return moved(turn, input.inboundSpi, input.path)
     case 'sequenceLow':
@@ -170,7 +172,7 @@ function route(turn: Turn, received: Received): void {
   const { header, path } = received
   const begins =
     header.exchange === exchangeType.main ||
-    (header.exchange === exchangeType.aggressive && turn.state.policy.aggressiveMode === true)
+    (header.exchange === exchangeType.aggressive && speaksAggressive(turn.state.policy, path.remote.address))
   if (header.major !== 1) return receiveStranger(turn, received)
   if (header.next === payloadType.FRAGMENT) {
     const whole = receiveFragment(turn, received)
@@ -273,10 +275,18 @@ function mainMode(turn: Turn, sa: IkeSa, received: Received): void {
 function aggressiveMode(turn: Turn, sa: IkeSa, received: Received): void {
   const { phase1 } = sa
   if (phase1.is === 'computing') return park(sa, received)
+  if (phase1.is === 'awaiting AM2') return answerToAM1(turn, sa, phase1, received)
   if (phase1.is !== 'awaiting AM3') return
   if (received.header.messageId !== 0 || !received.header.encrypted)
     return reportInvalid(turn, received.path, 'AM3 in clear or with a message id')
   aggressive.receiveAM3(turn, sa, phase1, received)
+}
+
+function answerToAM1(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiting AM2' }, received: Received): void {
+  const { header, body, path } = received
+  if (header.messageId !== 0 || header.encrypted) return reportInvalid(turn, path, 'AM2 sealed or with a message id')
+  if (!fromTheSame(sa, path)) return reportInvalid(turn, path, 'AM2 from another address or port')
+  aggressiveInitiator.receiveAM2(turn, sa, phase1, received, parseChain(header.next, body, 'clear'))
 }
 
 // Before anybody is authenticated a negotiation stays where it began.
@@ -288,7 +298,11 @@ function quickMode(turn: Turn, sa: IkeSa, received: Received): void {
   const { header, path } = received
   if (!header.encrypted || header.messageId === 0)
     return reportInvalid(turn, path, 'quick mode in clear or without a message id')
-  if (!protection(sa)) return park(sa, received)
+  if (!protection(sa)) {
+    // Its AM3, which nobody answers, was lost: with AM2 it is said again.
+    if (sa.phase1.is === 'awaiting AM3') answerAgain(turn, sa)
+    return park(sa, received)
+  }
   const quick = sa.quick.get(header.messageId)
   if (quick?.is === 'awaiting QM2') return quickInitiator.receiveQM2(turn, sa, quick, received)
   if (quick?.is === 'awaiting QM3') return quickResponder.receiveQM3(turn, sa, quick, received)
@@ -310,6 +324,8 @@ function done(turn: Turn, job: number, result: WorkResult): void {
   if (phase1.is !== 'computing' || phase1.job !== job) return
   const { work } = phase1
   if (work.to === 'send AM2') aggressive.sendAM2(turn, sa, work, result)
+  else if (work.to === 'send AM1') aggressiveInitiator.sendAM1(turn, sa, work, result)
+  else if (work.to === 'send AM3') aggressiveInitiator.sendAM3(turn, sa, work, result)
   else if (work.to === 'send MM3') initiator.sendMM3(turn, sa, work, result)
   else if (work.to === 'send MM4') responder.sendMM4(turn, sa, work, result)
   else if (work.to !== 'send MM5') initiator.signatureDone(turn, sa, work, result)

@@ -7,7 +7,7 @@ import { expireSoon, octetsLeft } from './lifetimes.ts'
 import { confirmPair, findPair, movePeer } from './peers.ts'
 import { rekeyPair } from './rekey.ts'
 import type { Pair } from './state.ts'
-import { truncationSwitched } from './truncation.ts'
+import { type Truncation, truncationFound } from './truncation.ts'
 import type { Turn } from './turn.ts'
 
 export function heard(turn: Turn, pairs: (IkeInput & { on: 'heard' })['pairs']): void {
@@ -27,10 +27,10 @@ export function heard(turn: Turn, pairs: (IkeInput & { on: 'heard' })['pairs']):
 }
 
 /** The first packet on a pair: the peer has it, whatever became of QM3. */
-export function pairUsed(turn: Turn, inboundSpi: number, switched: boolean): void {
+export function pairUsed(turn: Turn, inboundSpi: number, truncation: Truncation): void {
   const found = findPair(turn, inboundSpi)
   if (!found) return
-  if (switched) truncationSwitched(turn, found.peer, found.pair)
+  if (truncation !== undefined) truncationFound(turn, found, truncation)
   finishQuick(turn, found.pair)
   confirmPair(turn, found.peer, found.pair, 'packet')
   heardFrom(found.peer, turn.now)

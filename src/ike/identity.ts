@@ -24,6 +24,14 @@ export function isNamed({ idType, data }: Identity, name: string): boolean {
   return idType === wanted && printable(data, 256).toLowerCase() === name.toLowerCase()
 }
 
+/** The ID that a name means: an address, a user's at a host (`@` in it), a host's (a dot in it), or a key's. */
+export function namedId(name: string): IdPayload {
+  if (addressOctets(name)) return addressId(name)
+  const host = /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i.test(name)
+  const idType = name.includes('@') ? id.ID_USER_FQDN : host ? id.ID_FQDN : id.ID_KEY_ID
+  return idPayload({ idType, protocol: 0, port: 0, data: new TextEncoder().encode(name) })
+}
+
 /** The ID of an address; protocol and port 0 in phase 1. */
 export function addressId(address: string, protocol = 0, port = 0): IdPayload {
   const data = addressOctets(address)

@@ -5,7 +5,20 @@ import type { Payload } from './wire/payloads.ts'
 type Kind = Payload['is']
 type Count = readonly [least: number, most: number]
 
-export type MessageName = 'AM1' | 'AM3' | 'MM1' | 'MM2' | 'MM3' | 'MM4' | 'MM5' | 'MM6' | 'QM1' | 'QM2' | 'QM3' | 'INFO'
+export type MessageName =
+  | 'AM1'
+  | 'AM2'
+  | 'AM3'
+  | 'MM1'
+  | 'MM2'
+  | 'MM3'
+  | 'MM4'
+  | 'MM5'
+  | 'MM6'
+  | 'QM1'
+  | 'QM2'
+  | 'QM3'
+  | 'INFO'
 
 export type MessageRule = {
   readonly exchange: number
@@ -61,6 +74,12 @@ export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
     sealed: false,
     first: 'SA',
     payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], CERTREQ: [0, many] },
+  },
+  AM2: {
+    ...aggressive,
+    sealed: false,
+    first: 'SA',
+    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], HASH: [1, 1], 'NAT-D': natD, CERTREQ: [0, many] },
   },
   AM3: { ...aggressive, sealed: true, first: undefined, payloads: { HASH: [1, 1], 'NAT-D': natD } },
   INFO: {

@@ -68,6 +68,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     expires: undefined,
     peer: undefined,
     request,
+    aggressive: false,
     replaces,
     first: first && firstKey(first, path),
     requests: [],
@@ -114,8 +115,14 @@ export function findSa(turn: Pick<Turn, 'state'>, cookies: Cookies): IkeSa | und
     turn.state.byCookies.get(cookiesKey(cookies)) ??
     turn.state.byCookies.get(cookiesKey({ ...cookies, responderCookie: noCookie }))
   const sa = turn.state.sas.get(id ?? -1)
-  const awaitsCookie = sa?.phase1.is === 'awaiting MM2'
+  const awaitsCookie = sa !== undefined && awaitsAnswer(sa)
   return sa && (awaitsCookie || cookiesKey(sa.cookies) === cookiesKey(cookies)) ? sa : undefined
+}
+
+/** Nobody knows the responder's cookie yet. */
+function awaitsAnswer({ phase1 }: IkeSa): boolean {
+  if (phase1.is === 'computing') return phase1.work.to === 'send AM3'
+  return phase1.is === 'awaiting MM2' || phase1.is === 'awaiting AM2'
 }
 
 /** Keys and last phase 1 block, of an SA on which later exchanges may happen. */

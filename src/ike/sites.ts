@@ -17,6 +17,11 @@ export function siteOf(turn: Turn, sa: IkeSa): SitePolicy | undefined {
   return siteAt(turn.state.policy, sa.path.remote.address)
 }
 
+/** Whether a peer at this address may begin in aggressive mode. */
+export function speaksAggressive(policy: Pick<IkePolicy, 'sites' | 'aggressiveMode'>, address: string): boolean {
+  return policy.aggressiveMode === true || siteAt(policy, address)?.aggressive === true
+}
+
 /** What holds for a peer at this address: its site's own, where it is one. */
 export function policyAt(policy: IkePolicy, address: string): IkePolicy {
   const site = siteAt(policy, address)

@@ -58,6 +58,19 @@ export type Phase1Work =
       readonly idiiB: Uint8Array
       readonly received: Uint8Array
     }
+  | { readonly to: 'send AM1'; readonly offered: SaPayload; readonly group: Group }
+  /** AM2 came and may be anybody's: with a wrong proof what was awaited is awaited still. */
+  | {
+      readonly to: 'send AM3'
+      readonly awaiting: AwaitingAM2
+      readonly agreed: Agreed
+      readonly gxr: Uint8Array
+      readonly responderCookie: Uint8Array
+      readonly received: Uint8Array
+      readonly path: Path
+      /** When AM1 would go out again. */
+      readonly resendAt: Instant
+    }
   | { readonly to: 'send MM3'; readonly agreed: Agreed }
   | {
       readonly to: 'send MM4'
@@ -98,8 +111,20 @@ export type SignatureWork =
       readonly received: Uint8Array
     })
 
+type AwaitingAM2 = {
+  readonly is: 'awaiting AM2'
+  readonly offered: SaPayload
+  readonly group: Group
+  readonly privateValue: Uint8Array
+  readonly gxi: Uint8Array
+  readonly niB: Uint8Array
+  readonly idiiB: Uint8Array
+  readonly resend: Resend
+}
+
 /** Named for the message that is awaited. */
 export type Phase1 =
+  | AwaitingAM2
   /** Aggressive mode: the peer's ID came in clear, and is believed with AM3. */
   | {
       readonly is: 'awaiting AM3'
@@ -172,6 +197,8 @@ export type IkeSa = {
   expires: Instant | undefined
   peer: PeerId | undefined
   request: Request | undefined
+  /** It began in aggressive mode: names went in clear, and a guessable key can be found from what was sent. */
+  aggressive: boolean
   /** The ISAKMP SA that this one replaces. */
   readonly replaces: IkeSaId | undefined
   /** A responder's: where a repeated first message is looked up. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { ikePolicy } from '../../test/scenarios/ike-host.ts'
 import { SeededRandom } from '../../test/scenarios/network.ts'
 import { doWork } from '../../test/scenarios/sync-dh.ts'
-import type { IkeEffect, IkeInput } from './contract.ts'
+import type { IkeEffect, IkeInput, IkePolicy } from './contract.ts'
 import { IkeCore } from './core.ts'
 import { parseHeader } from './wire/header.ts'
 import { exchangeType } from './wire/numbers.ts'
@@ -16,23 +16,39 @@ const ends = {
 type Role = keyof typeof ends
 const other = (role: Role): Role => (role === 'initiator' ? 'responder' : 'initiator')
 
-const policy = () =>
-  ikePolicy({
+type Mode = 'main' | 'aggressive'
+
+function policy(peer: Role, mode: Mode): IkePolicy {
+  const common = {
     ike: [{ cipher: 'aes128', hash: 'sha1', group: 'ecp256' }],
     esp: [{ cipher: 'aes128', hash: 'sha1', group: 'ecp256' }],
     lifetimes: { ikeSeconds: 3_600, espSeconds: 1_200, espKilobytes: 1_000 },
-  })
+  } as const
+  const { pfsGroups, requirePfs } = ikePolicy()
+  const site = { site: 1, name: 'peer', addresses: [ends[peer].address], traffic: [], pfsGroups, requirePfs, ...common }
+  return ikePolicy({ ...common, ...(mode === 'aggressive' ? { sites: [{ ...site, aggressive: true }] } : {}) })
+}
 
-/** Two cores; each step handles the oldest input that waits. Messages have names: MM1 to MM6, QM1 to QM3. */
+const exchangeNames = new Map<number, string>([
+  [exchangeType.main, 'MM'],
+  [exchangeType.aggressive, 'AM'],
+  [exchangeType.quick, 'QM'],
+])
+
+/** Two cores; each step handles the oldest input that waits. Messages have names: MM1 to MM6 or AM1 to AM3, QM1 to QM3. */
 class LockStep {
-  readonly cores = { initiator: new IkeCore(policy()), responder: new IkeCore(policy()) }
+  readonly cores: Readonly<Record<Role, IkeCore>>
   readonly messages = new Map<string, Uint8Array>()
   readonly waiting: { readonly to: Role; readonly input: IkeInput }[] = []
   now = 1_000
   readonly #random = { initiator: new SeededRandom(1), responder: new SeededRandom(2) }
   readonly #count = new Map<number, number>()
 
-  constructor() {
+  constructor(mode: Mode = 'main') {
+    this.cores = {
+      initiator: new IkeCore(policy('responder', mode)),
+      responder: new IkeCore(policy('initiator', mode)),
+    }
     const path = { local: ends.initiator, remote: ends.responder }
     this.give('initiator', { on: 'connect', request: 1, path, ports: { local: 1701, remote: 1701 } })
   }
@@ -89,7 +105,7 @@ class LockStep {
     const { exchange } = parseHeader(octets).header
     const n = (this.#count.get(exchange) ?? 0) + 1
     this.#count.set(exchange, n)
-    return `${exchange === exchangeType.main ? 'MM' : exchange === exchangeType.quick ? 'QM' : 'INFO'}${n}`
+    return `${exchangeNames.get(exchange) ?? 'INFO'}${n}`
   }
 }
 
@@ -123,30 +139,28 @@ function show(effect: IkeEffect): string {
 }
 
 /** A whole run, for the names and octets of its messages: random numbers are the same in every run. */
-function wholeRun(): LockStep {
-  const run = new LockStep()
+function wholeRun(mode: Mode): LockStep {
+  const run = new LockStep(mode)
   while (run.waiting.length > 0) run.step()
   return run
 }
 
-const messages = wholeRun().messages
 const spoiled = (octets: Uint8Array) => octets.map((octet, i) => (i === 40 ? octet ^ 0x80 : octet))
 
 /** Names and makers of events; undefined where the state has no such event. */
 type Event = readonly [name: string, make: (run: LockStep, role: Role) => IkeInput | undefined]
 
-const messageEvents = [...messages].flatMap(([name, octets]): Event[] => [
-  [name, (run, role) => run.datagram(role, octets)],
-])
+const messageEvents = (mode: Mode) =>
+  [...wholeRun(mode).messages].flatMap(([name, octets]): Event[] => [[name, (run, role) => run.datagram(role, octets)]])
 
 const spi = (run: LockStep, role: Role) => [...run.cores[role].state.spis.keys()][0]
 
-const events: readonly Event[] = [
+const eventsOf = (mode: Mode): readonly Event[] => [
   ['what it waits for', (run, role) => run.next(role)],
   ['its work fails', (run, role) => failing(run.next(role))],
   ['a result of other work', () => ({ on: 'done', job: 999, result: { is: 'failed', reason: 'stale' } })],
   ['its install fails', (run, role) => refusing(run.next(role))],
-  ...messageEvents,
+  ...messageEvents(mode),
   ['what it waits for, damaged', (run, role) => damaged(run.next(role))],
   ['what it waits for, from elsewhere', (run, role) => elsewhere(run.next(role))],
   ['a notify in clear', (run, role) => run.datagram(role, clearNotify(run, role))],
@@ -168,6 +182,9 @@ const events: readonly Event[] = [
   ['disconnect', () => ({ on: 'disconnect', peer: 1, reason: 'test' })],
   ['shutdown', () => ({ on: 'shutdown' })],
 ]
+
+const events = eventsOf('main')
+const aggressiveEvents = eventsOf('aggressive')
 
 function failing(input: IkeInput | undefined): IkeInput | undefined {
   return input?.on === 'done' ? { ...input, result: { is: 'failed', reason: 'the value is 1' } } : undefined
@@ -255,8 +272,16 @@ const laterStates: readonly (readonly [Role, string, Role | 'expired'])[] = [
   ['initiator', 'deleted, current pair', 'expired'],
 ]
 
-function begin(role: Role, state: string, then?: Role | 'expired'): LockStep {
-  const run = new LockStep()
+const aggressiveStates: readonly (readonly [Role, string])[] = [
+  ['responder', 'computing, to send AM2'],
+  ['responder', 'awaiting AM3'],
+  ['initiator', 'computing, to send AM1'],
+  ['initiator', 'awaiting AM2'],
+  ['initiator', 'computing, to send AM3'],
+]
+
+function begin(role: Role, state: string, then?: Role | 'expired', mode: Mode = 'main'): LockStep {
+  const run = new LockStep(mode)
   if (then) {
     while (run.waiting.length > 0) run.step()
     const who = then === 'expired' ? 'initiator' : then
@@ -268,8 +293,14 @@ function begin(role: Role, state: string, then?: Role | 'expired'): LockStep {
   return run
 }
 
-function outcome(role: Role, state: string, [name, make]: Event, then?: Role | 'expired'): string[] {
-  const run = begin(role, state, then)
+function outcome(
+  role: Role,
+  state: string,
+  [name, make]: Event,
+  then?: Role | 'expired',
+  mode: Mode = 'main',
+): string[] {
+  const run = begin(role, state, then, mode)
   const input = make(run, role)
   if (!input) return []
   const effects = run.give(role, input)
@@ -289,9 +320,18 @@ describe('state × event', () => {
       expect(events.flatMap((event) => outcome(role, state, event, then))).toMatchSnapshot()
     })
 
+  for (const [role, state] of aggressiveStates)
+    test(`aggressive mode: ${role}, ${state}`, () => {
+      expect(
+        aggressiveEvents.flatMap((event) => outcome(role, state, event, undefined, 'aggressive')),
+      ).toMatchSnapshot()
+    })
+
   test('every state of phase 1 and of quick mode was visited', () => {
-    const visited = [...states, ...laterStates].map(([, state]) => state).join('; ')
+    const visited = [...states, ...laterStates, ...aggressiveStates].map(([, state]) => state).join('; ')
     for (const is of [
+      'awaiting AM2',
+      'awaiting AM3',
       'awaiting MM2',
       'awaiting MM3',
       'awaiting MM4',
@@ -307,7 +347,8 @@ describe('state × event', () => {
       'installing',
     ])
       expect(visited).toContain(is)
-    for (const to of ['MM3', 'MM4', 'MM5', 'QM1', 'QM2', 'QM3']) expect(visited).toContain(`to send ${to}`)
+    for (const to of ['AM1', 'AM2', 'AM3', 'MM3', 'MM4', 'MM5', 'QM1', 'QM2', 'QM3'])
+      expect(visited).toContain(`to send ${to}`)
   })
 })
 

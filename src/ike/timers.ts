@@ -63,7 +63,8 @@ function abandoned(turn: Turn, sa: IkeSa): void {
 function resendDue(turn: Turn, sa: IkeSa): void {
   const { phase1 } = sa
   if (!('resend' in phase1)) return
-  const most = phase1.is === 'awaiting MM2' ? undefined : fewSends
+  const first = phase1.is === 'awaiting MM2' || phase1.is === 'awaiting AM2'
+  const most = first ? undefined : fewSends
   const resend = sendAgain(turn, `resend ${sa.id}`, sa.path, phase1.resend, most)
   if (resend) advance(sa, { ...phase1, resend })
   else unanswered(turn, sa)

@@ -1,5 +1,5 @@
 // SHA2-256 in ESP under one number with two lengths: RFC 4868 cuts it to 128 bits, a draft of it cut it to 96, and Linux before 2.6.33 with the Androids built
-// on it still does. What a peer does is not negotiated; the fast path tells by the first authentic packet of a pair and goes along, for that pair alone.
+// on it still does. What a peer does is not negotiated; the fast path tells by a pair's authentic packets and goes along, for that pair alone.
 import type { EspProposal } from '../algorithms/algorithms.ts'
 import type { Offer, Pair, Peer } from './state.ts'
 import { report, type Turn } from './turn.ts'
@@ -22,9 +22,13 @@ export function proposalInUse({ proposal, truncation }: Pick<Pair, 'proposal' | 
   return { ...proposal, hash: truncation === 96 ? 'sha256_96' : 'sha256' }
 }
 
-/** The fast path has found the other length. */
-export function truncationSwitched(turn: Turn, peer: Peer, pair: Pair): void {
-  const bits = pair.truncation === 96 ? 128 : 96
+/** The fast path has found what the peer does. */
+export function truncationFound(
+  turn: Turn,
+  { peer, pair }: { readonly peer: Peer; readonly pair: Pair },
+  bits: 96 | 128,
+): void {
+  if (pair.truncation === undefined || pair.truncation === bits) return
   pair.truncation = bits
   report(turn, { event: 'ike.pair.truncated', path: peer.path, peer: peer.id, inboundSpi: pair.inboundSpi, bits })
 }

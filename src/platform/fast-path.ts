@@ -131,10 +131,10 @@ export type FastPathEvent =
   /** A packet opened and passed the window, but came from another outer address or port than the path's (RFC 3947 §6, RFC 3948 §2.2). */
   | { readonly on: 'moved'; readonly peer: PeerId; readonly inboundSpi: number; readonly path: Path }
   /**
-   * First packet on a pair: the peer uses the new SAs, the old ones drain. `switched`: it cuts SHA2-256 to the other length than was agreed on (`sha256`
-   * or `sha256_96`), and both SAs do from now on.
+   * First packet on a pair: the peer uses the new SAs, the old ones drain. `truncation`: the bits to which it cuts SHA2-256, whatever was agreed on
+   * (`sha256`, `sha256_96`); both SAs do so from now on. Said again when packets show another one.
    */
-  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly switched?: true }
+  | { readonly on: 'pairUsed'; readonly peer: PeerId; readonly inboundSpi: number; readonly truncation?: 96 | 128 }
   /** The outbound sequence number passed three quarters of its space, so a successor is needed. */
   | { readonly on: 'sequenceLow'; readonly peer: PeerId; readonly inboundSpi: number }
   /** A packet of a tunnel for which no pair is in use: it is held. Rate-limited. */

@@ -283,9 +283,10 @@ function takeEvent(from: Reader): FastPathEvent {
     case 7: {
       const peer = from.u32('peer')
       const inboundSpi = from.u32('spi')
-      return from.u8('switched') === 0
+      const octets = from.u8('truncation')
+      return octets === 0
         ? { on: 'pairUsed', peer, inboundSpi }
-        : { on: 'pairUsed', peer, inboundSpi, switched: true }
+        : { on: 'pairUsed', peer, inboundSpi, truncation: octets === 12 ? 96 : 128 }
     }
     case 8: {
       const peer = from.u32('peer')

@@ -84,8 +84,8 @@ if (impossible) {
           (event) => event.on === 'pairUsed' && event.inboundSpi >= spi,
         )
         expect(used).toEqual([
-          { on: 'pairUsed', peer: 1, inboundSpi: spi, switched: true },
-          { on: 'pairUsed', peer: 1, inboundSpi: spi + 1 },
+          { on: 'pairUsed', peer: 1, inboundSpi: spi, truncation: 96 },
+          { on: 'pairUsed', peer: 1, inboundSpi: spi + 1, truncation: 96 },
         ])
       }
       expect([quiet(sides.gateway.counters()), quiet(sides.client.counters())]).toEqual([{}, {}])

@@ -8,7 +8,7 @@ import { Reader } from '../../wire/codec.ts'
 import type { Secret } from '../../wire/secret.ts'
 import type { WorkResult } from '../contract.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
-import { addressId } from '../identity.ts'
+import { isNamed } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received } from '../message.ts'
 import { all, breach, required } from '../message-rules.ts'
@@ -25,7 +25,7 @@ import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, type IdPayload, kePayload, noncePayload, parsePayload } from '../wire/payloads.ts'
 import { responderLifetime } from './informational.ts'
 import { admit, badPublicValue, nonceFault, opens, vendorIds } from './main-mode-responder.ts'
-import { establish, findNat, giveUp, natContext, nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
+import { establish, findNat, giveUp, natContext, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
 
 /** (1) A first message. Its KE fixes the group, which is not negotiated here (RFC 2409 §5). */
 export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain): void {
@@ -42,7 +42,7 @@ export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain):
     refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
     return notifyInClear(turn, path, cookies, chosen.notify)
   }
-  if (!keyFor(turn, path.remote.address)) {
+  if (!keyFor(turn, path.remote.address, required(payloads, 'ID'))) {
     const why = `no pre-shared key is configured for ${path.remote.address}: add one for its address, or one for any peer`
     refuse(turn, { path, client }, 'pre-shared key', why, seenBy(client, 789))
     return notifyInClear(turn, path, cookies, notifyType['NO-PROPOSAL-CHOSEN'])
@@ -72,16 +72,18 @@ export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain):
   const phase1: Phase1 = { is: 'computing', job, work }
   const sa = createSa(turn, { role: 'responder', path, cookies, client, software, phase1, first: octets })
   const vendors = vendorNames(payloads)
+  sa.aggressive = true
   sa.natMethod = chooseNatMethod(vendors)
   sa.dpd = vendors.includes('DPD')
   sa.fragmentation = vendors.includes('FRAGMENTATION')
   remember(turn, sa, octets, undefined)
 }
 
-// AM2 is computed with one key, so there are no candidates to try: the first that fits the address.
-function keyFor(turn: Turn, address: string): Secret | undefined {
-  const [first]: readonly (Secret | { readonly key: Secret })[] = preSharedKeysFor(policyOf(turn), address)
-  return first && 'key' in first ? first.key : first
+// AM2 is computed with one key, so there are no candidates to try: the one for the name that the peer goes by, else the first that fits the address.
+function keyFor(turn: Turn, address: string, identity: IdPayload): Secret | undefined {
+  const candidates = preSharedKeysFor(policyOf(turn), address)
+  const own = candidates.find(({ name }) => name !== undefined && isNamed(identity, name))
+  return (own ?? candidates.find(({ name }) => name === undefined))?.key
 }
 
 /** (2) Our public value exists. */
@@ -91,14 +93,14 @@ export function sendAM2(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send AM
     const reason = result.is === 'failed' ? result.reason : 'wrong kind of result'
     return giveUp(turn, sa, 'key exchange', badPublicValue(agreed, reason), seenBy(sa.client, 789))
   }
-  const key = keyFor(turn, sa.path.remote.address)
+  const key = keyFor(turn, sa.path.remote.address, parsePayload(payloadType.ID, new Reader(idiiB)) as IdPayload)
   if (!key) return giveUp(turn, sa, 'pre-shared key', `no pre-shared key is configured for ${sa.path.remote.address}`)
   const nrB = turn.random.octets(nonceOctets)
   const gxr = result.publicValue
   const transcript = { ...sa.cookies, gxi, gxr, saiB: agreed.saiB }
   const skeyid = skeyidOfPreSharedKey(agreed.proposal.hash as IkeKeys['hash'], key.reveal(), niB, nrB)
   const keys = deriveIkeKeys(agreed.proposal, skeyid, result.shared, transcript)
-  const id = addressId(ownAddress(turn, sa))
+  const id = ownId(turn, sa)
   const context = natContext(turn, sa, agreed)
   const octets = clearMessage({ cookies: sa.cookies, exchange: exchangeType.aggressive, messageId: 0 }, [
     answer,

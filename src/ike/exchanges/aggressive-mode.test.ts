@@ -5,8 +5,11 @@ import { SeededRandom } from '../../../test/scenarios/network.ts'
 import { doWork } from '../../../test/scenarios/sync-dh.ts'
 import { proposalsFor } from '../../algorithms/levels.ts'
 import type { Path } from '../../wire/address.ts'
-import type { IkeEffect, IkePolicy } from '../contract.ts'
+import { Secret } from '../../wire/secret.ts'
+import type { IkeEffect, IkeInput, IkePolicy, SitePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
+import type { IkeEvent } from '../events.ts'
+import { namedId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, sealBody, skeyidOfPreSharedKey } from '../keys.ts'
 import { natHash } from '../nat.ts'
 import { offerIke } from '../offers.ts'
@@ -176,5 +179,170 @@ describe('refused', () => {
     const one = new Client(gateway())
     one.say(one.am1([], new Uint8Array(64).fill(9)))
     expect(one.states).toEqual([])
+  })
+})
+
+const siteOf = (address: string, more: Partial<SitePolicy> = {}): SitePolicy => ({
+  site: 1,
+  name: 'branch',
+  addresses: [address],
+  traffic: [],
+  ike: [proposal, { ...proposal, cipher: 'aes256' }, { ...proposal, group: 'modp2048' }],
+  esp: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
+  pfsGroups: [],
+  requirePfs: false,
+  lifetimes: { ikeSeconds: 3_600, espSeconds: 1_200, espKilobytes: undefined },
+  aggressive: true,
+  ...more,
+})
+
+/** Our initiator and our responder, each with the other as a site in aggressive mode. `deliver` may lose, change or add messages. */
+class TwoGateways {
+  now = 1_000
+  readonly random = new SeededRandom(5)
+  readonly events: IkeEvent[] = []
+  readonly failed: string[] = []
+  readonly seen: string[] = []
+  readonly cores: { readonly branch: IkeCore; readonly centre: IkeCore }
+  deliver: (octets: Uint8Array, name: string) => readonly Uint8Array[] = (octets) => [octets]
+
+  constructor(branch: Partial<IkePolicy> = {}, centre: Partial<IkePolicy> = {}, identity?: string) {
+    const toCentre = siteOf(server.address, identity === undefined ? {} : { identity })
+    this.cores = {
+      branch: new IkeCore(ikePolicy({ key: 'secret', sites: [toCentre], ...branch })),
+      centre: new IkeCore(ikePolicy({ key: 'secret', sites: [siteOf(outside.address)], ...centre })),
+    }
+  }
+
+  connect(): this {
+    const path = { local: outside, remote: server }
+    this.give('branch', { on: 'connect', request: 1, path, ports: { local: 1701, remote: 1701 } })
+    return this
+  }
+
+  give(to: 'branch' | 'centre', input: IkeInput): void {
+    for (const effect of this.cores[to].handle(input, { now: this.now, random: this.random })) {
+      if (effect.do === 'report') this.events.push(effect.event)
+      if (effect.do === 'failed') this.failed.push(effect.reason)
+      if (effect.do === 'work') this.give(to, { on: 'done', job: effect.job, result: doWork(effect.work, this.random) })
+      if (effect.do === 'install') this.give(to, { on: 'installed', job: effect.job })
+      if (effect.do === 'send') this.#carry(to, effect.path, effect.octets)
+    }
+  }
+
+  #carry(from: 'branch' | 'centre', { local, remote }: Path, octets: Uint8Array): void {
+    const { exchange, encrypted } = parseHeader(octets).header
+    const name = exchange !== exchangeType.aggressive ? 'other' : encrypted ? 'AM3' : from === 'branch' ? 'AM1' : 'AM2'
+    this.seen.push(name)
+    for (const one of this.deliver(octets, name))
+      this.give(from === 'branch' ? 'centre' : 'branch', {
+        on: 'datagram',
+        path: { local: remote, remote: local },
+        octets: one,
+      })
+  }
+
+  wait(seconds: number): this {
+    for (let i = 0; i < seconds; i++) {
+      this.now += 1_000
+      for (const end of ['branch', 'centre'] as const) this.give(end, { on: 'tick' })
+    }
+    return this
+  }
+
+  get states(): string[] {
+    return [this.cores.branch, this.cores.centre].map((core) =>
+      core
+        .status()
+        .map(
+          ({ state, identity, pairs }) => `${state} ${identity ?? ''}${pairs.map((pair) => ` ${pair.state}`).join('')}`,
+        )
+        .join('; '),
+    )
+  }
+}
+
+describe('as the initiator, to a site whose entry says so', () => {
+  const up = ['established 198.51.100.1 current', 'established gw.example.org current']
+
+  test('three messages, one group, our name; it is shown as weak, then comes quick mode', () => {
+    const two = new TwoGateways({}, {}, 'gw.example.org').connect()
+    expect(two.states).toEqual(up)
+    expect(two.seen.slice(0, 3)).toEqual(['AM1', 'AM2', 'AM3'])
+    expect(two.events.flatMap((event) => (event.event === 'ike.sa.established' ? [event.weak] : []))).toEqual([
+      true,
+      true,
+    ])
+  })
+
+  test('what the name means', () => {
+    const names = ['192.0.2.7', 'gw.example.org', 'vpn@example.org', 'branch office']
+    const kinds = names.map((name) => namedId(name)).map(({ idType, protocol, port }) => [idType, protocol, port])
+    expect(kinds).toEqual([
+      [identificationType.ID_IPV4_ADDR, 0, 0],
+      [identificationType.ID_FQDN, 0, 0],
+      [identificationType.ID_USER_FQDN, 0, 0],
+      [identificationType.ID_KEY_ID, 0, 0],
+    ])
+  })
+
+  test('the key for the name that it goes by is taken before one for everybody', () => {
+    const keys = [
+      { peer: 'any', key: new Secret('for everybody') },
+      { peer: 'gw.example.org', key: new Secret('secret') },
+    ]
+    expect(new TwoGateways({}, { preSharedKeys: keys }, 'gw.example.org').connect().states).toEqual(up)
+  })
+
+  test('another key at the peer is told as that', () => {
+    const two = new TwoGateways({}, { preSharedKeys: [{ peer: 'any', key: new Secret('another') }] }).connect().wait(60)
+    expect([two.failed, two.states]).toEqual([
+      [
+        '198.51.100.1:500 answers with a proof that does not fit our pre-shared key: the key is another there, or it knows us by another name',
+      ],
+      ['', ''],
+    ])
+  })
+
+  test('AM2s that somebody forged or changed stop nothing', () => {
+    const two = new TwoGateways({}, {}, 'gw.example.org')
+    let spoilt = 0
+    two.deliver = (octets, name) =>
+      name === 'AM2' && spoilt++ < 2
+        ? [octets.map((octet, i) => (i === octets.length - 1 ? octet ^ 1 : octet))]
+        : [octets]
+    expect(two.connect().wait(10).states).toEqual(up)
+  })
+
+  test('a lost AM3 is said again when quick mode has brought AM2 back', () => {
+    const two = new TwoGateways({}, {}, 'gw.example.org')
+    let lost = 0
+    two.deliver = (octets, name) => (name === 'AM3' && lost++ === 0 ? [] : [octets])
+    two.connect()
+    expect(two.states).toEqual(['established 198.51.100.1', 'awaiting AM3 '])
+    expect(two.wait(4).states).toEqual(up)
+  })
+
+  test('nobody there: asked eight times, then one sentence', () => {
+    const two = new TwoGateways()
+    two.deliver = () => []
+    two.connect().wait(40)
+    expect([two.seen.length, two.failed.length, two.states]).toEqual([8, 1, ['', '']])
+    expect(two.failed[0]).toContain('did not answer aggressive mode')
+  })
+
+  test('its renewal is in aggressive mode too', () => {
+    const two = new TwoGateways({}, {}, 'gw.example.org').connect()
+    two.seen.length = 0
+    two.wait(3_100)
+    expect(two.seen.filter((name) => name.startsWith('AM'))).toEqual(['AM1', 'AM2', 'AM3'])
+    expect(two.states[0]).toContain('established')
+  })
+
+  test('main mode with such a site is answered as well, aggressive mode with others is not', () => {
+    const two = new TwoGateways({}, { sites: [] }).connect().wait(40)
+    expect(two.states).toEqual(['', ''])
+    const main = new TwoGateways({ sites: [siteOf(server.address, { aggressive: false })] }).connect()
+    expect(main.states[1]).toContain('established')
   })
 })

@@ -9,7 +9,6 @@ import type { IkeSaId, WorkResult } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
 import { fragmentationId } from '../fragmentation.ts'
-import { addressId } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
@@ -18,7 +17,7 @@ import { offerIke, readIkeAnswer } from '../offers.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { patienceMs, remember, sendUntilAnswered } from '../retransmit.ts'
 import { advance, completeCookies, createSa, dropSa, localPorts, newCookie } from '../sa.ts'
-import { policyAt } from '../sites.ts'
+import { policyAt, siteAt } from '../sites.ts'
 import type { IkeSa, Peer, Phase1, Phase1Work, Request, SignatureWork } from '../state.ts'
 import { arm, emit, policyOf, refuse, reportInvalid, startWork, type Turn } from '../turn.ts'
 import type { Chain } from '../wire/chain.ts'
@@ -26,6 +25,7 @@ import { initialContact } from '../wire/notifications.ts'
 import { exchangeType } from '../wire/numbers.ts'
 import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
 import { vendorOctets } from '../wire/vendor-ids.ts'
+import { beginAggressive } from './aggressive-mode-initiator.ts'
 import { refusalIn, sayDeleteIke } from './informational.ts'
 import { badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
 import {
@@ -35,15 +35,18 @@ import {
   noteRequests,
   receiveSignedMM6,
 } from './main-mode-signatures.ts'
-import { asksForUdp, establish, findNat, natContext, nonceOctets, ownAddress, spoils } from './phase1.ts'
+import { asksForUdp, establish, findNat, natContext, nonceOctets, ownId, spoils } from './phase1.ts'
 import { beginForRequest } from './quick-mode-initiator.ts'
+
+/** The hint that a proof of aggressive mode's was wrong. */
+export const wrongProof = 'a proof that does not fit our pre-shared key'
 
 // Ours: transforms in one offer, so that MM1 fits one datagram.
 const mostOffers = 24
 /** Whole negotiations that `connect` tries with a peer that answered its first message. */
 const attempts = 3
 
-type Occasion = {
+export type Occasion = {
   readonly path: Path
   readonly request?: Request | undefined
   /** Rekeying: the ISAKMP SA that goes, and whose it is. */
@@ -51,8 +54,10 @@ type Occasion = {
   readonly peer?: Peer | undefined
 }
 
-/** (1) Our first message. */
-export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion): void {
+/** (1) Our first message; a site's entry may want aggressive mode. */
+export function sendMM1(turn: Turn, occasion: Occasion): void {
+  const { path, request, replaces, peer } = occasion
+  if (siteAt(policyOf(turn), path.remote.address)?.aggressive) return beginAggressive(turn, occasion)
   const { ike, lifetimes } = policyAt(policyOf(turn), path.remote.address)
   const before = replaces?.phase1
   const agreed = before && 'agreed' in before ? before.agreed : undefined
@@ -65,10 +70,7 @@ export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion)
     methods,
   )
   const cookies = { initiatorCookie: newCookie(turn), responderCookie: new Uint8Array(8) }
-  const octets = clearMessage({ cookies, exchange: exchangeType.main, messageId: 0 }, [
-    offered,
-    ...[...natVendorIds(), fragmentationId(false), vendorOctets('DPD'), vendorOctets('Gatehouse')].map(vidPayload),
-  ])
+  const octets = clearMessage({ cookies, exchange: exchangeType.main, messageId: 0 }, [offered, ...ownVendors()])
   const timer = `resend ${turn.state.next.sa}`
   const resend = sendUntilAnswered(turn, timer, path, octets)
   const phase1: Phase1 = { is: 'awaiting MM2', offered, resend }
@@ -76,6 +78,12 @@ export function sendMM1(turn: Turn, { path, request, replaces, peer }: Occasion)
   sa.peer = peer?.id
   sa.keyIndex = replaces?.keyIndex ?? 0
   peer?.sas.add(sa.id)
+}
+
+/** What we announce in a first message. */
+export function ownVendors(): readonly Payload[] {
+  const ids = [...natVendorIds(), fragmentationId(false), vendorOctets('DPD'), vendorOctets('Gatehouse')]
+  return ids.map(vidPayload)
 }
 
 /** (2) The responder's choice. */
@@ -179,7 +187,7 @@ export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
   const skeyid = skeyidOfPreSharedKey(digestOf(agreed.proposal), key.reveal(), niB, nrB)
   const keys = deriveIkeKeys(agreed.proposal, skeyid, result.shared, transcript)
   float(turn, sa)
-  const id = addressId(ownAddress(turn, sa))
+  const id = ownId(turn, sa)
   const iv = phase1Iv(keys, transcript.gxi, transcript.gxr)
   const outgoing = { cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }
   const mm5 = sealedMessage(keys, iv, outgoing, [
@@ -194,7 +202,7 @@ export function sendMM5(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send MM
 const digestOf = ({ hash }: { readonly hash: string }) => hash as 'sha1'
 
 // RFC 3947 §4: where a NAT was found, or is pretended, both ports become 4500 with this message.
-function float(turn: Turn, sa: IkeSa): void {
+export function float(turn: Turn, sa: IkeSa): void {
   const { natt } = localPorts(turn)
   if (!asksForUdp(turn, sa) || sa.path.local.port === natt) return
   sa.path = {
@@ -204,7 +212,7 @@ function float(turn: Turn, sa: IkeSa): void {
 }
 
 // INITIAL-CONTACT is true only where no other ISAKMP SA or peer of ours is at that address.
-function knowsNothing(turn: Turn, sa: IkeSa): boolean {
+export function knowsNothing(turn: Turn, sa: IkeSa): boolean {
   const { address } = sa.path.remote
   if (sa.replaces !== undefined || sa.peer !== undefined) return false
   for (const peer of turn.state.peers.values()) if (peer.path.remote.address === address) return false
@@ -287,6 +295,15 @@ export function unanswered(turn: Turn, sa: IkeSa): void {
         `${at} did not answer for ${seconds} s${said}: it is down, or a firewall stops UDP ports 500 and 4500, or it has no key for us`,
       )
     }
+    case 'awaiting AM2':
+      return failSa(
+        turn,
+        sa,
+        sa.hint === wrongProof ? 'pre-shared key' : 'no answer',
+        sa.hint === wrongProof
+          ? `${at} answers with a proof that does not fit our pre-shared key: the key is another there, or it knows us by another name`
+          : `${at} did not answer aggressive mode for ${seconds} s${said}: it is down, or a firewall stops UDP ports 500 and 4500, or it has no key for our name, or speaks main mode only`,
+      )
     case 'awaiting MM6':
       if (signs(sa.phase1.exchanged.agreed.method))
         return retryOrFail(
@@ -317,7 +334,8 @@ function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): voi
 
 /** Ends a negotiation of ours; who asked for it hears why. */
 export function failSa(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): void {
-  const silent = cause === 'no answer' && sa.phase1.is === 'awaiting MM2' && sa.hint === undefined
+  const first = sa.phase1.is === 'awaiting MM2' || sa.phase1.is === 'awaiting AM2'
+  const silent = cause === 'no answer' && first && sa.hint === undefined
   refuse(turn, sa, cause, why)
   if (sa.phase1.is === 'established') sayDeleteIke(turn, sa)
   dropSa(turn, sa, why)

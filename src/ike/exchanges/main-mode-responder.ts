@@ -11,7 +11,7 @@ import type { WorkResult } from '../contract.ts'
 import { recognise, vendorNames } from '../fingerprint.ts'
 import { fragmentationId } from '../fragmentation.ts'
 import * as halfOpen from '../half-open.ts'
-import { addressId, isNamed, showIdentity } from '../identity.ts'
+import { isNamed, showIdentity } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
@@ -31,7 +31,7 @@ import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '
 import { vendorOctets } from '../wire/vendor-ids.ts'
 import { responderLifetime } from './informational.ts'
 import { certificateRequests, noteRequests, receiveSignedMM5 } from './main-mode-signatures.ts'
-import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, ownAddress, seenBy, spoils } from './phase1.ts'
+import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
 
 /** (1) A first message. Nothing is kept unless it can be answered. */
 export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain): void {
@@ -274,7 +274,7 @@ function sendMM6(
   received: Received,
 ): void {
   const { payloads } = opened.chain
-  const id = addressId(ownAddress(turn, sa))
+  const id = ownId(turn, sa)
   const mm6 = sealedMessage(keys, opened.iv, { cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, [
     id,
     hashPayload(hashR(keys, transcript, id.body)),

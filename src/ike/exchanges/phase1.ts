@@ -8,7 +8,7 @@ import type { ClientKind } from '../contract.ts'
 import { armProbe } from '../dpd.ts'
 import type { IkeRefusal } from '../events.ts'
 import * as halfOpen from '../half-open.ts'
-import { identityKey, showIdentity } from '../identity.ts'
+import { addressId, identityKey, namedId, showIdentity } from '../identity.ts'
 import type { IkeKeys } from '../keys.ts'
 import { armIkeTimers, armKeepalive, ikeSeconds } from '../lifetimes.ts'
 import { all } from '../message-rules.ts'
@@ -16,10 +16,11 @@ import { detectNat, type NatContext, type NatMethod, natMethods } from '../nat.t
 import { inherit, initialContact } from '../peers.ts'
 import { hasQuirk } from '../quirks.ts'
 import { advance, dropSa, follow } from '../sa.ts'
+import { siteAt } from '../sites.ts'
 import type { Agreed, IkeSa } from '../state.ts'
 import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
 import { notifyType } from '../wire/numbers.ts'
-import type { Identity, NatDPayload, NotifyPayload, Payload } from '../wire/payloads.ts'
+import type { Identity, IdPayload, NatDPayload, NotifyPayload, Payload } from '../wire/payloads.ts'
 import { sayDeleteIke } from './informational.ts'
 
 // Ours: a nonce of 32 octets, within the 8 to 256 of RFC 2409 §5.
@@ -64,6 +65,12 @@ export function natContext(turn: Turn, sa: IkeSa, agreed: Agreed): NatContext | 
 /** The address that we are for this peer. */
 export function ownAddress(turn: Turn, sa: IkeSa): string {
   return (sa.dialledDirectly ? undefined : policyOf(turn).publicAddress) ?? sa.path.local.address
+}
+
+/** Who we are to this peer, with a pre-shared key. */
+export function ownId(turn: Turn, sa: IkeSa): IdPayload {
+  const name = siteAt(turn.state.policy, sa.path.remote.address)?.identity
+  return name === undefined ? addressId(ownAddress(turn, sa)) : namedId(name)
 }
 
 /** Peers are made to believe in a NAT where their ESP must come in UDP (rule 4 of clients.md): our 1:1 NAT may not pass protocol 50. */
@@ -123,7 +130,7 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
     identity: sa.shownIdentity,
     natted: sa.peerBehindNat || sa.weBehindNat,
     rekeyed: sa.replaces !== undefined || sa.peer !== undefined,
-    weak: isWeak(agreed.proposal),
+    weak: isWeak(agreed.proposal) || sa.aggressive,
   })
 }
 
