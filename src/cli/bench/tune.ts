@@ -96,7 +96,7 @@ function keep(file: string, before: string, after: string): void {
   archive.record(after, note('bench engines --tune', 'the fastest engines, as measured'))
 }
 
-type Plan = {
+export type Plan = {
   /** The userland engines, the one that is taken without a word first. */
   readonly engines: readonly string[]
   readonly algorithms: readonly string[]
@@ -132,7 +132,12 @@ function planOf(native: NativeModule, configuration: Configuration | undefined, 
 
 const afAlg = (driver: string) => `af-alg:${driver}`
 
-function measure(native: NativeModule, plan: Plan, quick: boolean, progress: Progress): readonly NativeBenchResult[] {
+export function measure(
+  native: Pick<NativeModule, 'benchEngines'>,
+  plan: Pick<Plan, 'engines' | 'algorithms' | 'kernel'>,
+  quick: boolean,
+  progress: Progress,
+): readonly NativeBenchResult[] {
   // Quickly: IMIX alone, by which is chosen, and as few keys and packets as make one round of it, so that a slow machine comes to an end too.
   const effort = quick
     ? { milliseconds: 5, repeats: 3, securityAssociations: 4, batch: 12, sizes: [0] }
