@@ -33,13 +33,13 @@ export class Apt {
     for (const sub of ['lists/partial', 'archives/partial', 'etc']) mkdirSync(join(folder, sub), { recursive: true })
     writeFileSync(join(folder, 'status'), '')
     writeFileSync(join(folder, 'apt.conf'), configuration(architecture, folder))
-    debianSources(join(folder, 'etc'))
+    const sources = debianSources(join(folder, 'etc'))
     const apt = new Apt(folder)
     const stamp = join(folder, 'updated')
-    const age = existsSync(stamp) ? Date.now() - Number(readFileSync(stamp, 'utf8')) : Number.POSITIVE_INFINITY
-    if (age > maxAgeHours * 3_600_000) {
+    const [time = '', of] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
+    if (of !== sources || Date.now() - Number(time) > maxAgeHours * 3_600_000) {
       await apt.#run('update')
-      writeFileSync(stamp, String(Date.now()))
+      writeFileSync(stamp, `${Date.now()} ${sources}`)
     }
     return apt
   }
@@ -129,8 +129,11 @@ function configuration(architecture: Architecture, folder: string): string {
   ].join('\n')
 }
 
-/** The machine's own Debian sources of our suite: a mirror that it is told to use is used here too; else Debian's own. */
-function debianSources(folder: string): void {
+/**
+ * The machine's own Debian sources of our suite: a mirror that it is told to use is used here too; else Debian's own. With the component of firmware, which some
+ * boards' start needs (raspi-firmware). Answers the sources' digest.
+ */
+function debianSources(folder: string): string {
   const parts = '/etc/apt/sources.list.d'
   const candidates = [
     '/etc/apt/sources.list',
@@ -142,13 +145,26 @@ function debianSources(folder: string): void {
       /\.(list|sources)$/.test(file) &&
       new RegExp(`(^|\\s)${suite}(\\s|$)`, 'm').test(readFileSync(file, 'utf8')),
   )
-  for (const file of ours) writeFileSync(join(folder, basename(file)), readFileSync(file))
-  if (ours.length > 0) return
   const line = (uri: string, name: string) =>
     `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${uri} ${name} main\n`
-  const text =
+  const usual =
     line('http://deb.debian.org/debian', suite) + line('http://deb.debian.org/debian-security', `${suite}-security`)
-  writeFileSync(join(folder, 'debian.list'), text)
+  const sources = new Map(ours.map((file) => [basename(file), readFileSync(file, 'utf8')]))
+  if (sources.size === 0) sources.set('debian.list', usual)
+  const digest = createHash('sha256')
+  for (const [name, text] of sources) {
+    const whole = withFirmware(text)
+    writeFileSync(join(folder, name), whole)
+    digest.update(whole)
+  }
+  return digest.digest('hex')
+}
+
+/** Sources in either of apt's forms, with Debian's component of firmware beside main. */
+export function withFirmware(sources: string): string {
+  return sources.replace(/^(Components:.*|deb(?:-src)? .*)$/gm, (line) =>
+    / main\b/.test(line) && !line.includes('non-free-firmware') ? `${line.trimEnd()} non-free-firmware` : line,
+  )
 }
 
 async function describe(file: string): Promise<DebianPackage> {

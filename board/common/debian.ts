@@ -52,14 +52,19 @@ export const packages: Readonly<
   'u-boot-sunxi': {
     version: '2023.01+dfsg-2+deb12u3',
     component: 'main',
-    files: { 'usr/lib/u-boot/nanopi_neo2/u-boot-sunxi-with-spl.fit.itb': 719_009 },
+    files: {
+      'usr/lib/u-boot/nanopi_neo2/sunxi-spl.bin': 32_768,
+      'usr/lib/u-boot/nanopi_neo2/u-boot-sunxi-with-spl.fit.itb': 719_009,
+    },
   },
   'u-boot-rpi': {
     version: '2023.01+dfsg-2+deb12u3',
     component: 'main',
     files: { 'usr/lib/u-boot/rpi_4/u-boot.bin': 620_328 },
   },
+  'raspi-firmware': {
+    version: '1.20220830+ds-1',
+    component: 'non-free-firmware',
+    files: { 'usr/lib/raspi-firmware/start4.elf': 2_249_280, 'usr/lib/raspi-firmware/fixup4.dat': 5399 },
+  },
 }
-
-/** Not in the package lists that were at hand (main only): what boards take from them is said by their maintainers, not seen. */
-export const unseen: Readonly<Record<string, string>> = { 'raspi-firmware': 'non-free-firmware' }

@@ -13,8 +13,12 @@ export const board: Board = {
     uBoot: {
       is: 'in-image',
       package: 'u-boot-sunxi',
-      // The ROM looks at 8 KiB, where the partition table lies, and then at 128 KiB; U-Boot's first stage counts from where it was found.
-      parts: [{ file: 'usr/lib/u-boot/nanopi_neo2/u-boot-sunxi-with-spl.fit.itb', offset: 131_072 }],
+      // The ROM looks at 8 KiB, where the partition table lies, and then at 128 KiB. The first stage has 32 KiB; found there, it looks for the rest behind itself.
+      // Debian's `u-boot-sunxi-with-spl.fit.itb` is that rest alone, whatever it is called.
+      parts: [
+        { file: 'usr/lib/u-boot/nanopi_neo2/sunxi-spl.bin', offset: 131_072 },
+        { file: 'usr/lib/u-boot/nanopi_neo2/u-boot-sunxi-with-spl.fit.itb', offset: 163_840 },
+      ],
     },
   },
   deviceTree: 'allwinner/sun50i-h5-nanopi-neo2.dtb',
