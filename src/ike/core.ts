@@ -306,7 +306,8 @@ function quickMode(turn: Turn, sa: IkeSa, received: Received): void {
   const quick = sa.quick.get(header.messageId)
   if (quick?.is === 'awaiting QM2') return quickInitiator.receiveQM2(turn, sa, quick, received)
   if (quick?.is === 'awaiting QM3') return quickResponder.receiveQM3(turn, sa, quick, received)
-  // A fourth message (CONNECTED, which Windows sends to a commit bit), or a replay: the exchange is over.
+  if (quick?.is === 'settling') return quickInitiator.receiveConnected(turn, sa, quick, received)
+  // A fourth message that comes too late, or a replay: the exchange is over.
   if (quick || sa.seen.has(header.messageId)) return
   quickResponder.receiveQM1(turn, sa, received)
 }

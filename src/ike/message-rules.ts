@@ -18,6 +18,7 @@ export type MessageName =
   | 'QM1'
   | 'QM2'
   | 'QM3'
+  | 'QM4'
   | 'INFO'
 
 export type MessageRule = {
@@ -69,6 +70,7 @@ export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
   QM1: offer,
   QM2: offer,
   QM3: { ...quick, payloads: { HASH: [1, 1] } },
+  QM4: { ...quick, payloads: { HASH: [1, 1] } },
   AM1: {
     ...aggressive,
     sealed: false,

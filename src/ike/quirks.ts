@@ -45,7 +45,7 @@ export type QuirkName = keyof typeof quirks
 /** Done for every peer: harmless to those that do not need it, and the fingerprint may be wrong. */
 export const tolerances = {
   'commit bit': {
-    reason: 'Windows responders set it in QM2 and send CONNECTED as a fourth message: neither changes anything',
+    reason: 'Windows responders set it in QM2 and send CONNECTED as a fourth message: waited for, and not for ever',
     source: '[MS-IKEE] §3.8; strongSwan task_manager_v1.c: “a Windows responder sends a fourth quick mode message”',
   },
   'NAT-D in any order': { reason: 'Mac OS X 10.3 sends them the wrong way round', source: 'openswan’s list of peers' },

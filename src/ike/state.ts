@@ -258,6 +258,8 @@ export type Offer = {
   readonly selectors: Selectors
   readonly natOa: SaPair['natOa']
   readonly predecessor: number | undefined
+  /** The peer set the commit bit: the pair carries nothing of ours before its CONNECTED (RFC 2408 §3.1). */
+  readonly commit: boolean
 }
 
 export type Nonces = { readonly niB: Uint8Array; readonly nrB: Uint8Array }
@@ -307,6 +309,7 @@ export type QuickMode =
       readonly role: 'initiator' | 'responder'
       readonly pair: Pair
       readonly peer: PeerId
+      readonly commit: boolean
       readonly message: Uint8Array
       readonly received: Uint8Array
       readonly nonces: Nonces
@@ -315,12 +318,16 @@ export type QuickMode =
   | {
       readonly is: 'awaiting QM3'
       readonly inboundSpi: number
+      readonly commit: boolean
       readonly nonces: Nonces
       readonly iv: Uint8Array
       readonly resend: Resend
     }
-  /** QM3 is sent, and repeated for each repeated QM2; the pair is used once that has been quiet, or on its first packet. */
-  | { readonly is: 'settling'; readonly inboundSpi: number }
+  /**
+   * QM3 is sent, and repeated for each repeated QM2, or it came with the commit bit set: the pair is used once that has been quiet, with CONNECTED, or on its first
+   * packet. `iv` is that of a fourth message.
+   */
+  | { readonly is: 'settling'; readonly inboundSpi: number; readonly iv: Uint8Array }
 
 // --- peers ------------------------------------------------------------------------------------------------------------------------------
 

@@ -7,14 +7,14 @@ import { alive } from '../dpd.ts'
 import { exchangeIv, hash1, type IkeKeys } from '../keys.ts'
 import { defaultSeconds, ikeSeconds } from '../lifetimes.ts'
 import { hashed, type Opened, open, type Received, sealedMessage } from '../message.ts'
-import { breach, required } from '../message-rules.ts'
+import { all, breach, required } from '../message-rules.ts'
 import { deletedByPeer, endPeer, initialContact } from '../peers.ts'
 import { espSpi, spiOctets } from '../proposals.ts'
 import { allowed } from '../quota.ts'
 import { remember } from '../retransmit.ts'
 import { answered } from '../return-path.ts'
 import { dropSa, findSa, follow, markDeleted, markSeen, newMessageId, protection, standingSa } from '../sa.ts'
-import type { IkeSa, Pair, Peer } from '../state.ts'
+import type { IkeSa, Pair, Peer, QuickMode } from '../state.ts'
 import { arm, report, reportInvalid, send, type Turn } from '../turn.ts'
 import { afterFirst, parseChain } from '../wire/chain.ts'
 import { cookieOctets } from '../wire/header.ts'
@@ -28,7 +28,7 @@ import {
 } from '../wire/notifications.ts'
 import { doi, exchangeType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
 import { type DeletePayload, deletePayload, type NotifyPayload, type Payload } from '../wire/payloads.ts'
-import { refusedByPeer } from './quick-mode-initiator.ts'
+import { refusedByPeer, settled } from './quick-mode-initiator.ts'
 import { unfinished } from './quick-mode-responder.ts'
 
 // --- receiving --------------------------------------------------------------------------------------------------------------------------
@@ -38,10 +38,13 @@ export function receiveInformational(turn: Turn, sa: IkeSa, received: Received):
   if (!header.encrypted) return hearStranger(turn, sa, received)
   const secured = protection(sa)
   if (!secured) return
-  if (sa.seen.has(header.messageId)) return
+  const quick = sa.quick.get(header.messageId)
+  if (sa.seen.has(header.messageId) && quick?.is !== 'settling') return
   const iv = exchangeIv(secured.keys, secured.lastBlock, header.messageId)
   const opened = authentic(secured.keys, iv, received)
   if (typeof opened === 'string') return reportInvalid(turn, path, opened)
+  // With a quick mode's message id it can be CONNECTED only, which has that of the quick mode that it ends (RFC 2408 §3.1).
+  if (quick?.is === 'settling') return connected(turn, sa, quick, received, opened)
   markSeen(sa, header.messageId)
   follow(turn, sa, path)
   alive(turn, sa)
@@ -49,6 +52,19 @@ export function receiveInformational(turn: Turn, sa: IkeSa, received: Received):
     if (payload.is === 'D') act(turn, sa, payload)
     if (payload.is === 'N') hear(turn, sa, payload, received)
   }
+}
+
+function connected(
+  turn: Turn,
+  sa: IkeSa,
+  quick: QuickMode & { is: 'settling' },
+  { header, path }: Received,
+  { chain }: Opened,
+): void {
+  if (!all(chain.payloads, 'N').some(({ notify }) => notify === notifyType.CONNECTED)) return
+  follow(turn, sa, path)
+  alive(turn, sa)
+  settled(turn, sa, header.messageId, quick)
 }
 
 /** Decrypted, by the rules, and with the right HASH(1); or what is wrong. */

@@ -204,6 +204,7 @@ export function receiveQM2(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
     selectors: wish.selectors,
     natOa: wish.natOa,
     predecessor: wish.replaces,
+    commit: received.header.commit,
   }
   const nonces = { niB, nrB: required(payloads, 'NONCE').nonce.slice() }
   const ke = only(payloads, 'KE')
@@ -287,17 +288,35 @@ export function installedInitiator(
   send(turn, sa.path, message)
   const first = firstOfItsKind(peer, pair.selectors)
   // Installed so that it is used at once.
-  const atOnce = first && !pair.selectors.tunnel
+  const atOnce = first && !pair.selectors.tunnel && !quick.commit
   if (atOnce) peer.using = pair.inboundSpi
   addPair(turn, peer, pair)
   if (atOnce) return confirmPair(turn, peer, pair, 'message')
-  sa.quick.set(messageId, { is: 'settling', inboundSpi: pair.inboundSpi })
-  arm(turn, quickTimer(sa, messageId), turn.now + (first ? firstSettleMs : settleMs))
+  sa.quick.set(messageId, { is: 'settling', inboundSpi: pair.inboundSpi, iv: quick.iv })
+  arm(turn, quickTimer(sa, messageId), turn.now + (first && !quick.commit ? firstSettleMs : settleMs))
 }
 
 /** A QM2 came again, so QM3 was lost: the pair settles later. */
 export function settleLater(turn: Turn, sa: IkeSa, messageId: number): void {
   arm(turn, quickTimer(sa, messageId), turn.now + settleMs)
+}
+
+/** CONNECTED as the fourth message of quick mode, as racoon and Windows send it to their own commit bit; HASH(4) is made like HASH(1). */
+export function receiveConnected(
+  turn: Turn,
+  sa: IkeSa,
+  quick: QuickMode & { is: 'settling' },
+  received: Received,
+): void {
+  const { keys } = protection(sa)!
+  const { messageId } = received.header
+  const opened = openQuick('QM4', keys, quick.iv, received, (after) => hash1(keys, messageId, after))
+  // A repeated message that is not known any more looks the same as one of another form.
+  if (typeof opened === 'string') return
+  follow(turn, sa, received.path)
+  alive(turn, sa)
+  if (all(opened.chain.payloads, 'N').some(({ notify }) => notify === notifyType.CONNECTED))
+    settled(turn, sa, messageId, quick)
 }
 
 export function settled(

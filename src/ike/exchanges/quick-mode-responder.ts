@@ -38,6 +38,7 @@ import {
   sealQuick,
   selectorsOf,
 } from './quick-mode.ts'
+import { settleLater } from './quick-mode-initiator.ts'
 
 /** (1) A peer's offer. */
 export function receiveQM1(turn: Turn, sa: IkeSa, received: Received): void {
@@ -141,6 +142,7 @@ function answer(
     selectors,
     natOa: tunnel ? undefined : natOaOf(turn, sa, chosen, payloads),
     predecessor: predecessor(turn.state.peers.get(sa.peer ?? -1), selectors),
+    commit: received.header.commit,
   }
   const shorter = lifeSeconds < (asked.seconds ?? defaultSeconds) || lifeKilobytes !== asked.kilobytes
   const behind = [
@@ -236,11 +238,11 @@ export function installedResponder(
 ): void {
   const peer = turn.state.peers.get(quick.peer)
   if (!peer) return advanceQuick(turn, sa, messageId, undefined)
-  const { nonces, iv, message, pair } = quick
+  const { nonces, iv, message, pair, commit } = quick
   advanceQuick(turn, sa, messageId, undefined)
   remember(turn, sa, quick.received, message)
   const resend = sendUntilAnswered(turn, quickTimer(sa, messageId), sa.path, message)
-  sa.quick.set(messageId, { is: 'awaiting QM3', inboundSpi: pair.inboundSpi, nonces, iv, resend })
+  sa.quick.set(messageId, { is: 'awaiting QM3', inboundSpi: pair.inboundSpi, commit, nonces, iv, resend })
   addPair(turn, peer, pair)
 }
 
@@ -255,6 +257,10 @@ export function receiveQM3(turn: Turn, sa: IkeSa, quick: QuickMode & { is: 'awai
   follow(turn, sa, received.path)
   alive(turn, sa)
   advanceQuick(turn, sa, messageId, undefined)
+  if (quick.commit || received.header.commit) {
+    sa.quick.set(messageId, { is: 'settling', inboundSpi: quick.inboundSpi, iv: opened.iv })
+    return settleLater(turn, sa, messageId)
+  }
   const found = findPair(turn, quick.inboundSpi)
   if (found) confirmPair(turn, found.peer, found.pair, 'message')
 }

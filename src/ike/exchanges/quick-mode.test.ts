@@ -8,8 +8,16 @@ import type { IkeEffect, IkeInput, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
 import { offerEsp } from '../offers.ts'
 import { emitChain } from '../wire/chain.ts'
-import { identificationType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
-import { hashPayload, type IdPayload, idPayload, kePayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import { doi, identificationType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
+import {
+  deletePayload,
+  hashPayload,
+  type IdPayload,
+  idPayload,
+  kePayload,
+  noncePayload,
+  type Payload,
+} from '../wire/payloads.ts'
 
 const path = { local: { address: '198.51.100.1', port: 500 }, remote: { address: '203.0.113.9', port: 500 } }
 const sha1Octets = 20
@@ -94,10 +102,22 @@ describe('the order of things', () => {
     expect(client.effects.filter((effect) => effect.do === 'install').length).toBe(1)
   })
 
-  test('a fourth message (CONNECTED) and the commit bit change nothing', () => {
+  test('on an ISAKMP SA that the client has deleted: answered for a minute (Apple), with the old keys, and then no more', () => {
     const client = established()
-    const say = client.say.bind(client)
-    client.say = (octets) => say(octets.map((octet, i) => (i === 19 ? octet | 2 : octet)))
+    const { initiatorCookie, responderCookie } = client.cookies
+    const spis = [concat(initiatorCookie, responderCookie)]
+    client.say(client.inform(5, [deletePayload({ doi: doi.IPSEC, protocol: protocolId.ISAKMP, spis })]))
+    expect(client.core.status()).toMatchObject([{ state: 'deleted' }])
+    expect(client.quickMode(7, plain(offer(), nonce))?.map(({ is }) => is)).toEqual(['HASH', 'SA', 'NONCE'])
+    expect(client.core.status()[0]?.pairs).toMatchObject([{ state: 'current' }])
+    client.now += 61_000
+    client.give({ on: 'tick' })
+    expect(client.quickMode(8, plain(offer(), nonce))).toBe(undefined)
+    expect(client.core.status()).toEqual([])
+  })
+
+  test('a fourth message where none is awaited changes nothing', () => {
+    const client = established()
     client.quickMode(7, plain(offer(), nonce))
     expect(client.core.status()[0]?.pairs).toMatchObject([{ state: 'current' }])
     const before = client.effects.length

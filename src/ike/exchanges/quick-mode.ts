@@ -133,7 +133,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     replayWindow: policyOf(turn).replayWindow,
     natOa: offer.natOa,
     ports: offer.selectors.ports,
-    use: role === 'initiator' && !offer.selectors.tunnel && firstOfItsKind(peer, offer.selectors),
+    use: role === 'initiator' && !offer.commit && !offer.selectors.tunnel && firstOfItsKind(peer, offer.selectors),
   }
   emit(turn, { do: 'install', job, pair, newPeer })
   const pending = { ...pendingPair(turn, sa, role, offer, nonces), truncation: firstTruncation(peer, offer) }
@@ -143,6 +143,7 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     role,
     pair: pending,
     peer: peer.id,
+    commit: offer.commit,
     message,
     received,
     nonces,
