@@ -463,7 +463,15 @@ void Control::release(const std::function<void(std::vector<uint8_t>& packet)>& s
     const bool carried = pairs != nullptr && std::any_of(pairs->begin(), pairs->end(), [](const Pair* pair) {
                            return pair->rank.load(std::memory_order_acquire) != 0;
                          });
-    if (!carried || site.tunnel->held.empty()) continue;
+    if (site.tunnel->held.empty()) continue;
+    // Or a session has their destination by now.
+    const auto routed = [&](const std::vector<uint8_t>& octets) {
+      std::vector<uint8_t> copy = octets;
+      IpPacket packet;
+      return parseIp(copy.data(), copy.size(), packet) &&
+             context_.router.find(Address::from(packet.destination(), packet.addressLength())) != nullptr;
+    };
+    if (!carried && !site.tunnel->held.first(routed)) continue;
     for (std::vector<uint8_t>& packet : site.tunnel->held.take()) send(packet);
   }
 }

@@ -39,6 +39,11 @@ std::vector<std::vector<uint8_t>> Held::take() {
   return std::exchange(packets_, {});
 }
 
+bool Held::first(const std::function<bool(const std::vector<uint8_t>&)>& asked) {
+  const std::lock_guard lock(mutex_);
+  return !packets_.empty() && asked(packets_.front());
+}
+
 Pair* Tunnel::carrier(const IpPacket& packet) const {
   Pair* best = nullptr;
   uint64_t most = 0;

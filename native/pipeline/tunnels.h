@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -37,6 +38,8 @@ class Held {
   /// False, and not kept, where the room is full.
   bool put(std::vector<uint8_t> packet);
   [[nodiscard]] std::vector<std::vector<uint8_t>> take();
+  /// What is asked of the oldest one; false where there is none.
+  [[nodiscard]] bool first(const std::function<bool(const std::vector<uint8_t>&)>& asked);
   [[nodiscard]] bool empty() const { return octets_.load(std::memory_order_acquire) == 0; }
 
  private:

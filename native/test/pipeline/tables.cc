@@ -392,6 +392,25 @@ TEST("tunnels: what waits for an SA is bounded, and given once, in order, when t
   CHECK(!held.put(Octets(100000)));
 }
 
+TEST("tunnels: what waits is given as well when a session has its destination") {
+  Tables tables;
+  CHECK_EQUAL(tables.apply(List().setTunnel(5).addPeer(1).addPair(1, 1000).addSession(7, 1)), std::string());
+  Octets octets = udpPacket(0x0A010005, 0x0A020007);
+  IpPacket packet;
+  CHECK(parseIp(octets.data(), octets.size(), packet));
+  Held& held = tables.context.tunnels.get()->find(packet)->held;
+  CHECK(held.put(octets));
+  CHECK(held.put(octets));
+  size_t given = 0;
+  const auto take = [&](Octets& one) { given += one == octets ? 1 : 0; };
+  tables.control.release(take);
+  CHECK_EQUAL(given, size_t{0});
+  CHECK_EQUAL(tables.apply(List().configure(7, 0x0A020007)), std::string());
+  tables.control.release(take);
+  CHECK_EQUAL(given, size_t{2});
+  CHECK(held.empty());
+}
+
 TEST("changes: a broken list of any length is refused") {
   Tables tables;
   const List whole = List().addPeer(1).addPair(1, 1000).addSession(7, 1).configure(7, 0x0A000005);
