@@ -116,6 +116,7 @@ export class Writer {
 
   /** Writes `value` over two octets already written: lengths that are known only afterwards. */
   patchU16(at: number, value: number): this {
+    if (at + 2 > this.#length) throw new RangeError(`octet ${at} is not written yet`)
     this.#octets[at] = (value >>> 8) & 0xff
     this.#octets[at + 1] = value & 0xff
     return this

@@ -56,7 +56,7 @@ export function emitDatagram({ from, to, payload }: Datagram): Uint8Array {
   const destination = ipv4Octets(to.address)
   if (!source || !destination) throw new TypeError(`${from.address} or ${to.address} is no IPv4 address`)
   const length = 8 + payload.length
-  const packet = new Writer()
+  const octets = new Writer()
     .u16(0x4500)
     .u16(headerOctets + length)
     .u32(0)
@@ -70,12 +70,12 @@ export function emitDatagram({ from, to, payload }: Datagram): Uint8Array {
     .u16(length)
     .u16(0)
     .put(payload)
-  const octets = packet.done()
-  const sum = checksum(pseudoHeader(source, destination, length), octets.subarray(headerOctets))
-  return packet
-    .patchU16(10, checksum(octets.subarray(0, headerOctets)))
-    .patchU16(26, sum === 0 ? 0xffff : sum)
     .done()
+  const view = new DataView(octets.buffer)
+  view.setUint16(10, checksum(octets.subarray(0, headerOctets)))
+  const sum = checksum(pseudoHeader(source, destination, length), octets.subarray(headerOctets))
+  view.setUint16(26, sum === 0 ? 0xffff : sum)
+  return octets
 }
 
 function pseudoHeader(source: Uint8Array, destination: Uint8Array, length: number): Uint8Array {
