@@ -6,6 +6,7 @@
 #include "addon/engines-function.h"
 #include "addon/holder-function.h"
 #include "addon/kernel-plane-object.h"
+#include "addon/key-exchange-function.h"
 #include "addon/notify-function.h"
 
 namespace {
@@ -18,6 +19,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, gatehouse::addon::removeKernelRemains, "removeKernelRemains"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("benchFlood", Napi::Function::New(env, gatehouse::addon::benchFlood, "benchFlood"));
+  exports.Set("exchangeKeys", Napi::Function::New(env, gatehouse::addon::exchangeKeys, "exchangeKeys"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
   exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));
   exports.Set("keepHolderKey", Napi::Function::New(env, gatehouse::addon::keepHolderKey, "keepHolderKey"));

@@ -1,7 +1,6 @@
 // This machine, as the gateway and the client see it: the one place where the Linux implementations are put together.
 import { resolve4 } from 'node:dns/promises'
 import process from 'node:process'
-import { runWork } from '../crypto/dh.ts'
 import type { Platform } from '../gateway/platform.ts'
 import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
@@ -18,6 +17,7 @@ import { openUserland } from '../platform/userland.ts'
 import { UsageError } from './arguments.ts'
 import { certificateThread } from './certificate-thread.ts'
 import { chooseDataplane, type DataplaneChoice, type DataplaneWish } from './choose-dataplane.ts'
+import { dhWork } from './key-exchange.ts'
 import { adviceFor } from './open-advice.ts'
 
 /** The log on stderr in the form that `--log` asks for. */
@@ -42,7 +42,7 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
     log,
     hitless,
     journal: hitless.is === 'on' ? hitless.journal : undefined,
-    work: runWork,
+    work: dhWork(loadNative()),
     certificates: certificateThread((why) =>
       log.write({
         at: new Date(),

@@ -178,6 +178,11 @@ export type NativeModule = NativeEngines & {
     readonly wallSeconds: number
     readonly processorSeconds: number
   }
+  /** As native/crypto/key-exchange.h has it, on Node's thread pool; `group` is one of MODP. */
+  readonly exchangeKeys: (
+    group: string,
+    peerPublic: Uint8Array,
+  ) => Promise<{ readonly publicValue: Uint8Array; readonly shared: Uint8Array } | undefined>
   /** The journal's key with the holder at `where` (a socket's path, or `systemd`). All three throw an OpenError where nobody is there. */
   readonly holderKey: (where: string) => Uint8Array | undefined
   readonly keepHolderKey: (where: string, key: Uint8Array) => void
