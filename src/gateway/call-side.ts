@@ -177,6 +177,7 @@ export class CallSide {
     this.#s.owner.ended(call, end)
     this.#s.calls.delete(call.id)
     call.peer.calls.delete(call.id)
+    if (call.peer.up) this.#s.idle.add(call.peer)
     this.#s.activity.forgetSession(call.id)
     this.#s.changes.apply([{ do: 'removeSession', session: call.id }], `to remove session ${call.id}`)
     call.seat.leave({ on: 'down' })

@@ -95,6 +95,7 @@ export class Endpoint {
       keeper,
       peers,
       calls,
+      idle: new Set(),
       ike: (input) => this.#ike.send(input),
       l2tp: (input) => this.#l2tp.send(input),
       drop: (call, end) => this.#calls.drop(call, end),

@@ -58,7 +58,9 @@ export class IkeSide {
     for (const { peer: id, path, client } of this.#machine.standing()) {
       const kept = records.get(`peer/${id}`) as PeerRecord | undefined
       const unknown = { ike: '', esp: '', weak: false, natted: false }
-      this.#s.peers.set(id, { id, path, client, ...(kept ?? unknown), calls: new Map(), up: true })
+      const peer: Peer = { id, path, client, ...(kept ?? unknown), calls: new Map(), up: true }
+      this.#s.peers.set(id, peer)
+      this.#s.idle.add(peer)
       this.#s.keeper?.peerChanged(id)
     }
     for (const { id, proposal, natted } of this.#machine.status())
@@ -179,12 +181,15 @@ export class IkeSide {
 
   /** A client logs in within seconds; whoever has the pre-shared key can make peers that never do. The oldest of these gives way. */
   #makeRoom(newest: Peer): void {
-    if (this.#s.peers.size <= mostWithoutSession) return
-    const idle = [...this.#s.peers.values()].filter(
-      (peer) => peer.up && peer !== newest && peer.site === undefined && !hasSession(peer),
-    )
-    if (idle.length < mostWithoutSession) return
-    this.#s.ike({ on: 'disconnect', peer: idle[0]!.id, reason: 'no session for longest among too many' })
+    const { idle, peers } = this.#s
+    idle.add(newest)
+    if (idle.size <= mostWithoutSession) return
+    // Who has one by now is looked at once, not at every peer that comes: ten thousand may dial at the same moment.
+    for (const peer of idle)
+      if (peers.get(peer.id) !== peer || peer.site !== undefined || hasSession(peer)) idle.delete(peer)
+    const [oldest] = idle
+    if (oldest && idle.size > mostWithoutSession)
+      this.#s.ike({ on: 'disconnect', peer: oldest.id, reason: 'no session for longest among too many' })
   }
 
   #peerGone(id: PeerId, reason: PeerGoneReason): void {
@@ -194,6 +199,7 @@ export class IkeSide {
       this.#s.drop(call, { why: goneBecause[reason], byPeer: reason === 'deleted-by-peer' })
     this.#s.l2tp({ on: 'peerGone', peer: id })
     this.#s.peers.delete(id)
+    this.#s.idle.delete(peer)
     this.#s.keeper?.peerChanged(id)
     this.#s.changes.apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
     this.#s.owner.peerGone(peer, reason)

@@ -25,6 +25,8 @@ export type Surroundings = {
   readonly keeper: Keeper | undefined
   readonly peers: Map<PeerId, Peer>
   readonly calls: Map<CallId, Call>
+  /** Peers that came up, or lost a call: each without a session when it was put in, the oldest first. */
+  readonly idle: Set<Peer>
   /** To the machines. */
   ike(input: IkeInput): void
   l2tp(input: L2tpInput): void
