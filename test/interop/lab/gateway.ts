@@ -89,7 +89,7 @@ export class Gateway {
     const { ended } = await until(
       'the gateway to say ready',
       () => (/^ready.*\n/m.test(gateway.#running.stdout) || !gateway.alive) && gateway.#running,
-      { timeoutMs: 120_000 },
+      { timeoutMs: 180_000 },
     ).catch((error: Error) => {
       gateway.#running.kill('SIGKILL')
       throw new Error(`${error.message}\n${gateway.log}`)

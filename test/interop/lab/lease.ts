@@ -45,14 +45,14 @@ export async function reapAbandoned(): Promise<void> {
   for (const tag of known) {
     if (ownerLives(join(home, tag))) continue
     say(`removing what an earlier run left: ${tag}`)
-    await must(reaper, [tag], { timeoutMs: 20_000 })
+    await must(reaper, [tag], { timeoutMs: 60_000 })
   }
 }
 
 function end(watcher: ChildProcess, tag: string): Promise<void> {
   return new Promise((resolve, reject) => {
     watcher.ref()
-    const timer = setTimeout(() => reject(new Error(`${tag} was not taken down within 20 s`)), 20_000)
+    const timer = setTimeout(() => reject(new Error(`${tag} was not taken down within 60 s`)), 60_000)
     watcher.once('exit', (code) => {
       clearTimeout(timer)
       if (code === 0) resolve()
