@@ -81,21 +81,32 @@ const refusals = (host: IkeHost) => host.eventsOf('ike.negotiation.refused').map
 
 describe('who gets in', () => {
   test.each([
-    ['rsa', 3],
-    ['P-256', 9],
-    ['P-384', 10],
-    ['P-521', 11],
-  ] as const)('%s: both are proved, and the ID is the subject', (kind, method) => {
-    const mine = certify('CN=gw', { kind, altNames: [server] }, root)
-    const theirs = certify('CN=bob, O=Example', { kind }, root)
-    const w = world({ own: [mine], trusts: [root] }, { own: [theirs], trusts: [root], identity: server })
-    dial(w)
-    expect([refusals(w.gateway), refusals(w.client)]).toEqual([[], []])
-    expect(w.gateway.core.status()).toMatchObject([{ state: 'established' }])
-    expect(w.gateway.up).toHaveLength(1)
-    const [sa] = w.gateway.core.state.sas.values()
-    expect(sa?.phase1).toMatchObject({ agreed: { method } })
-  })
+    ['rsa', 3, 20],
+    ['P-256', 9, 32],
+    ['P-384', 10, 48],
+    ['P-521', 11, 64],
+  ] as const)(
+    '%s: both are proved over a hash of the method’s own, and the ID is the subject',
+    (kind, method, octets) => {
+      const mine = certify('CN=gw', { kind, altNames: [server] }, root)
+      const theirs = certify('CN=bob, O=Example', { kind }, root)
+      const w = world({ own: [mine], trusts: [root] }, { own: [theirs], trusts: [root], identity: server })
+      const work = w.gateway.certificates!
+      const lengths: number[] = []
+      w.gateway.certificates = (one) => {
+        lengths.push(one.hash.length)
+        return work(one)
+      }
+      dial(w)
+      // SHA-1 was agreed on; RFC 2409 §5.1 ties HASH_I and HASH_R to the signature's own hash where it has one.
+      expect(lengths).toEqual([octets, octets])
+      expect([refusals(w.gateway), refusals(w.client)]).toEqual([[], []])
+      expect(w.gateway.core.status()).toMatchObject([{ state: 'established' }])
+      expect(w.gateway.up).toHaveLength(1)
+      const [sa] = w.gateway.core.state.sas.values()
+      expect(sa?.phase1).toMatchObject({ agreed: { method } })
+    },
+  )
 
   test('behind a NAT: MM5 comes from port 4500, and the chain of three goes with it', () => {
     const middle = authority('CN=Middle', { authority: { pathLength: 1 } }, root)

@@ -14,7 +14,7 @@ import { advance } from '../sa.ts'
 import type { Exchanged, IkeSa, Phase1, SignatureWork } from '../state.ts'
 import { arm, policyOf, reportInvalid, send, startCertificateWork, type Turn } from '../turn.ts'
 import { ikeNotify, ikeSpi, initialContact } from '../wire/notifications.ts'
-import { exchangeType, notifyType } from '../wire/numbers.ts'
+import { authenticationMethod, exchangeType, notifyType } from '../wire/numbers.ts'
 import { idPayload, type Payload, sigPayload } from '../wire/payloads.ts'
 import { deleteOfIke, informBy, responderLifetime } from './informational.ts'
 import { establish, giveUp, seenBy } from './phase1.ts'
@@ -41,6 +41,17 @@ function keysOf({ agreed, transcript, niB, nrB, gxy }: Exchanged): IkeKeys {
   return deriveIkeKeys(agreed.proposal, skeyid, gxy, transcript)
 }
 
+// RFC 2409 §5.1: a signature tied to a hash covers HASH_I and HASH_R made with HMAC of that hash; RFC 4754 §6 ties each of its methods to one.
+const tiedHash: Readonly<Record<number, IkeKeys['hash']>> = {
+  [authenticationMethod['ECDSA with SHA2-256']]: 'sha256',
+  [authenticationMethod['ECDSA with SHA2-384']]: 'sha384',
+  [authenticationMethod['ECDSA with SHA2-512']]: 'sha512',
+}
+
+function signedBy({ hash, skeyid }: IkeKeys, { agreed }: Exchanged): Pick<IkeKeys, 'hash' | 'skeyid'> {
+  return { hash: tiedHash[agreed.method] ?? hash, skeyid }
+}
+
 function firstIv(keys: IkeKeys, { transcript }: Exchanged): Uint8Array {
   return phase1Iv(keys, transcript.gxi, transcript.gxr)
 }
@@ -58,7 +69,8 @@ const noCredential =
 function sign(turn: Turn, sa: IkeSa, work: Work<'sign MM5' | 'sign MM6'>): void {
   const { credential, exchanged, keys } = work
   const cover = sa.role === 'initiator' ? hashI : hashR
-  const hash = cover(keys, exchanged.transcript, idPayload({ protocol: 0, port: 0, ...credential.identity }).body)
+  const { body } = idPayload({ protocol: 0, port: 0, ...credential.identity })
+  const hash = cover(signedBy(keys, exchanged), exchanged.transcript, body)
   const job = startCertificateWork(turn, { sa: sa.id, messageId: 0 }, { do: 'sign', credential: credential.name, hash })
   advance(sa, { is: 'computing', job, work })
 }
@@ -123,7 +135,7 @@ function judge(
       do: 'verify',
       rule: certificateRuleFor(policyOf(turn), sa.path.remote.address)?.name ?? '',
       method: exchanged.agreed.method,
-      hash: cover(keys, exchanged.transcript, identity.body),
+      hash: cover(signedBy(keys, exchanged), exchanged.transcript, identity.body),
       signature: required(payloads, 'SIG').data.slice(),
       certificates: encoded(all(payloads, 'CERT')),
       identity: { idType: identity.idType, data: identity.data.slice() },
