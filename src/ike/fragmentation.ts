@@ -59,7 +59,8 @@ export function inOnePiece(packet = packetOctets): number {
 export function receiveFragment(turn: Turn, received: Received): Uint8Array | undefined {
   const { header, path, body } = received
   const sa = findSa(turn, header)
-  if (!sa?.fragmentation)
+  // AM2 itself is what announces it, and strongSwan sends even that in fragments.
+  if (!sa || (!sa.fragmentation && sa.phase1.is !== 'awaiting AM2'))
     return invalid(turn, received, 'a fragment outside a negotiation in which both sides announced them')
   if (path.remote.address !== sa.path.remote.address) return invalid(turn, received, 'a fragment from another address')
   const { payloads } = parseChain(header.next, body, 'clear')

@@ -323,6 +323,12 @@ describe('as the initiator, to a site whose entry says so', () => {
     expect(two.wait(4).states).toEqual(up)
   })
 
+  test('an AM2 in fragments, which announces only itself that its sender makes them', () => {
+    const two = new TwoGateways({}, { fragmentOctets: 300 }, 'gw.example.org').connect()
+    expect(two.seen.slice(0, 4)).toEqual(['AM1', 'AM2', 'AM2', 'AM3'])
+    expect(two.states).toEqual(up)
+  })
+
   test('nobody there: asked eight times, then one sentence', () => {
     const two = new TwoGateways()
     two.deliver = () => []
