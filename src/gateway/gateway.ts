@@ -403,12 +403,13 @@ class House implements Gateway, EndpointOwner {
     this.#sites.counted(counters)
   }
 
-  keeps(call: Call): SessionRecord | undefined {
-    return this.#sessions.record(call)
+  keeps(call: Call): SessionRecord | 'dialled' | undefined {
+    return call.request === undefined ? this.#sessions.record(call) : 'dialled'
   }
 
-  /** A call without a session had not logged in: it may go on to. */
+  /** A call without a session had not logged in: it may go on to. One that we made is made anew. */
   resumed(call: Call, kept: unknown): boolean {
+    if (kept === 'dialled') return false
     return kept === undefined || this.#sessions.resumed(call, kept as SessionRecord)
   }
 

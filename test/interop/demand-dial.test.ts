@@ -22,7 +22,7 @@ const required: Readonly<Record<string, string>> = {
   pap: 'require-pap',
 }
 
-type SiteStatus = { site: string; state: string; why?: string; ike: string; esp: string; packetsIn: number }
+type SiteStatus = { site: string; state: string; why?: string; ike: string; esp: string; packetsOut: number }
 
 onDemand('demand-dial', () => {
   let lab: Lab
@@ -84,6 +84,10 @@ onDemand('demand-dial', () => {
       await listen(kind)
       await begin({ dialOut: dialOut(kind) })
       expect(await routes()).toMatch(/^10\.2\.0\.0\/16 dev \S+ .*metric \d+\s*$/)
+      // What waited for the link goes out with it; pppd's answers have no route before its ip-up is done.
+      await lab.network.exec('inside', ['ping', '-n', '-c', '3', '-W', '1', theirs])
+      await state('up')
+      await until('what was held to be sent', async () => (await site()).packetsOut >= 3, { everyMs: 500 })
       expect(await pingFromUs(theirs)).toContain('3 received')
       expect(await pingFromThem()).toContain('3 received')
       expect(await site()).toMatchObject({ state: 'up', ...proposals })
@@ -137,7 +141,7 @@ onDemand('demand-dial', () => {
         ],
       })
       await peer.guest.must('/lab/l2tp.sh kill; /lab/strongswan.sh kill; cp /lab/ip-up.sh /etc/ppp/ip-up')
-      await peer.connect(dial('branch', { ...proposals, auth, psk: shared }))
+      await peer.connect(dial('branch', { ...proposals, auth, psk: shared, patience: { ike: 60, ppp: 60 } }))
       await state('up')
       await peer.guest.must('ip route replace 10.1.0.0/24 dev ppp0')
       expect(await pingFromThem()).toContain('3 received')

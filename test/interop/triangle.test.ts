@@ -49,13 +49,15 @@ type Ours = { readonly child: ChildProcess; log: string; out: string; readonly e
 /** What was sent to an address and neither came nor found its socket full. */
 function lossAt(results: Record<Corner, Count>, to: Corner, address: string) {
   const flows = Object.entries(results[to].flows).filter(([pair]) => pair.startsWith(`${address}=`))
-  const missing = flows.reduce((sum, [pair, { received }]) => {
-    const [own, its] = pair.split('=')
+  const from = flows.flatMap(([pair, { received }]): [string, number][] => {
+    const [own, its = ''] = pair.split('=')
     const back = `${its}=${own}`
-    return sum + (names.map((name) => results[name].flows[back]).find((flow) => flow)?.sent ?? 0) - received
-  }, 0)
+    const missing = (names.map((name) => results[name].flows[back]).find((flow) => flow)?.sent ?? 0) - received
+    return missing === 0 ? [] : [[its, missing]]
+  })
   const full = results[to].drops[address] ?? 0
-  return { to, address, lost: missing - full, full }
+  const lost = from.reduce((sum, [, missing]) => sum + missing, 0) - full
+  return { to, address, lost, full, from: Object.fromEntries(from) }
 }
 
 onDemand('triangle', () => {
@@ -262,6 +264,12 @@ wait $pid; cat /run/charon.out /run/charon.log'`
     )
     const all = names.flatMap((name) => Object.values(results[name].flows))
     const sent = all.reduce((sum, flow) => sum + flow.sent, 0)
+    const planes = await Promise.all(
+      names.map((name) =>
+        must('ip', ['netns', 'exec', ns(name), 'sh', '-c', 'cat /proc/net/udp /proc/net/raw; ip -s link']),
+      ),
+    )
+    process.stderr.write(`triangle: where packets may have waited in vain:\n${planes.join('\n')}\n`)
     process.stderr.write(`triangle: ${renewals} renewals, ${sent} packets sent, ${JSON.stringify(lost)}\n`)
     expect(renewals).toBeGreaterThanOrEqual(wanted)
     // An outer address has a flow from each peer, an inner one two.
