@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
@@ -23,13 +24,25 @@ using namespace pipeline;
 
 bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
 
-/// A namespace that goes with the object.
+/// Outlives this process, by whatever death, and then deletes the namespace: a shell in a session of its own, at the other end of a pipe that nobody writes to.
+class Watcher {
+ public:
+  explicit Watcher(const std::string& name)
+      : pipe_(popen(("exec setsid sh -c 'cat; exec ip netns del " + name + "' >/dev/null 2>&1").c_str(), "we")) {}
+  ~Watcher() {
+    if (pipe_ != nullptr) pclose(pipe_);
+  }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+ private:
+  FILE* pipe_;
+};
+
+/// A namespace that goes with the object, or with the process.
 class Namespace {
  public:
-  explicit Namespace(std::string name) : name_(std::move(name)), made_(run("ip netns add " + name_)) {}
-  ~Namespace() {
-    if (made_) run("ip netns del " + name_);
-  }
+  explicit Namespace(std::string name) : name_(std::move(name)), watcher_(name_), made_(run("ip netns add " + name_)) {}
   [[nodiscard]] bool made() const { return made_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   /// Runs `body` on a thread inside.
@@ -44,6 +57,7 @@ class Namespace {
 
  private:
   std::string name_;
+  Watcher watcher_;
   bool made_;
 };
 
