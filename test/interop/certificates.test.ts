@@ -1,9 +1,10 @@
-// Certificates with strongSwan, in transport mode with L2TP inside: RSA and ECDSA, a chain of three, revocation in its three strengths, and who is refused.
+// Certificates with strongSwan and libreswan, in transport mode with L2TP inside: RSA and ECDSA, a chain of three, revocation in its three strengths, and who is refused.
 // The list is a file that is replaced. It takes a gateway for each strength, so all of it runs with `npm run interop:certificates` only.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pkcs12 } from '../../src/pki/pkcs12.ts'
 import { authority, certify, crlOf, type Issued, type Kind } from '../fakes/authority.ts'
 import type { Client, Dial } from './lab/client.ts'
 import type { Gateway } from './lab/gateway.ts'
@@ -82,19 +83,30 @@ onDemand('certificates (npm run interop:certificates)', () => {
     lab = await openLab()
     client = await lab.client('swan', 'strongswan', 11)
     gateway = await lab.gateway(settings('standard'))
-  })
+  }, 900_000)
   afterAll(async () => {
     await lab?.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
-  test('RSA: both prove themselves, L2TP and PPP inside', slowly(240_000), () => enters(alice))
-  test('ECDSA with P-256', slowly(240_000), () => enters(made('bob', 'P-256', root)))
-  test('a chain of three below the root', slowly(240_000), () => enters(made('carol', 'rsa', low), [middle, low]))
-  test('expired: said so', slowly(240_000), () =>
+  test('RSA: both prove themselves, L2TP and PPP inside', slowly(900_000), () => enters(alice))
+  test('ECDSA with P-256', slowly(900_000), () => enters(made('bob', 'P-256', root)))
+  test('a chain of three below the root', slowly(900_000), () => enters(made('carol', 'rsa', low), [middle, low]))
+  test('libreswan, with our PKCS #12: RSA', slowly(900_000), async () => {
+    const libre = await lab.client('libre', 'libreswan', 12)
+    const { key, certificate } = made('libre', 'rsa', root)
+    const p12 = pkcs12({ key, certificates: [certificate.der, root.certificate.der], friendlyName: 'own' }, 'lab')
+    const credentials = { ...by(alice).certificate!, p12, server: 'O=Lab, CN=gw rsa' }
+    const session = await libre.connect(dial('bob', { certificate: credentials, patience }))
+    expect(session.peer).toBe('10.99.0.1')
+    expect(await libre.ping('10.99.0.1')).toBe(3)
+    await libre.disconnect()
+    await gateway.empty()
+  })
+  test('expired: said so', slowly(900_000), () =>
     refused(made('old', 'rsa', root, { notAfter: Date.now() - day / 2 }), /CN=old.*expired on .*renew it/),
   )
-  test('of another authority: said so', slowly(240_000), () =>
+  test('of another authority: said so', slowly(900_000), () =>
     refused(
       made('eve', 'rsa', authority('CN=Nobody', { kind: 'rsa', ...times })),
       /CN=Nobody.*no chain leads.*CN=Root/,
@@ -107,7 +119,7 @@ onDemand('certificates (npm run interop:certificates)', () => {
       await gateway.stop()
       gateway = await lab.gateway(settings(strength))
     }
-    test('standard: revoked is refused, an unreadable list is not', slowly(400_000), async () => {
+    test('standard: revoked is refused, an unreadable list is not', slowly(900_000), async () => {
       revoke(alice)
       await restart('standard')
       await refused(alice, /CN=alice.*was revoked on/)
@@ -115,7 +127,7 @@ onDemand('certificates (npm run interop:certificates)', () => {
       await restart('standard')
       await enters(alice)
     })
-    test('strict: good is let in; expired or unreadable lists refuse', slowly(600_000), async () => {
+    test('strict: good is let in; expired or unreadable lists refuse', slowly(900_000), async () => {
       revoke()
       await restart('strict')
       await enters(alice)
@@ -126,7 +138,7 @@ onDemand('certificates (npm run interop:certificates)', () => {
       await restart('strict')
       await refused(alice, /can't be found out/, 'AUTHENTICATION_FAILED')
     })
-    test('off: revoked comes in', slowly(400_000), async () => {
+    test('off: revoked comes in', slowly(900_000), async () => {
       revoke(alice)
       await restart('off')
       await enters(alice)

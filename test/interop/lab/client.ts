@@ -8,6 +8,16 @@ import { type Output, until } from './run.ts'
 
 export type Auth = 'pap' | 'chap' | 'mschap' | 'mschapv2'
 
+/** In PEM; `p12`: the same in PKCS #12 under the password `lab`, as libreswan takes it. */
+export type Certificate = {
+  own: string
+  chain?: readonly string[]
+  key: string
+  authority: string
+  server: string
+  p12?: Uint8Array
+}
+
 export type Dial = {
   /** Address of the server; the gateway's by default. */
   server?: string
@@ -19,7 +29,7 @@ export type Dial = {
   password: string
   psk: string
   /** Certificates in place of the key, in PEM: ours with those between it and the authority, its key, the authority that the server's must be of, and its subject. */
-  certificate?: { own: string; chain?: readonly string[]; key: string; authority: string; server: string }
+  certificate?: Certificate
   /** Both lifetimes; absent: an hour and more. */
   lifetimes?: { ikeSeconds: number; espSeconds: number }
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
@@ -216,25 +226,16 @@ export class Client {
     const local = this.guest.plug.address.split('/')[0] as string
     if (this.stack === 'strongswan') {
       const conf = this.guest.put('swanctl.conf', swanctlConf({ ...dial, server }))
-      return `${this.#credentials(dial)}/lab/strongswan.sh up ${conf} ${seconds}`
+      return `${dial.certificate ? laid(this.guest, dial.certificate) : ''}/lab/strongswan.sh up ${conf} ${seconds}`
     }
     const conf = this.guest.put('ipsec.conf', whackConf({ ...dial, server, local, gateway: this.guest.plug.gateway }))
     const secrets = this.guest.put('ipsec.secrets', `%any %any : PSK "${dial.psk}"\n`)
-    return `/lab/libreswan.sh up ${conf} ${secrets} ${seconds}`
-  }
-
-  /** Lays certificates where swanctl looks for them. */
-  #credentials({ certificate }: Dial): string {
-    if (!certificate) return ''
-    const { own, chain = [], key, authority } = certificate
-    const laid = [
-      ['x509/own.pem', own],
-      ['private/own.pem', key],
-      ['x509ca/authority.pem', authority],
-      ...chain.map((one, i) => [`x509ca/chain-${i}.pem`, one]),
-    ].map(([to, text]) => `cp ${this.guest.put('credential.pem', text as string)} /etc/swanctl/${to}`)
-    const folders = '/etc/swanctl/x509 /etc/swanctl/private /etc/swanctl/x509ca'
-    return `rm -rf ${folders}; mkdir -p ${folders}; ${laid.join('; ')}\n`
+    const { p12, authority } = dial.certificate ?? {}
+    const taken =
+      p12 && authority
+        ? `/lab/libreswan.sh credentials ${this.guest.put('own.p12', p12)} ${this.guest.put('ca.pem', authority)} || exit 10\n`
+        : ''
+    return `${taken}/lab/libreswan.sh up ${conf} ${secrets} ${seconds}`
   }
 
   #l2tpUp(dial: Dial, seconds: number): string {
@@ -245,4 +246,16 @@ export class Client {
     )
     return `/lab/l2tp.sh up ${conf} ${seconds}`
   }
+}
+
+/** The order that lays certificates where swanctl looks for them. */
+export function laid(guest: Guest, { own, chain = [], key, authority }: Certificate): string {
+  const copies = [
+    ['x509/own.pem', own],
+    ['private/own.pem', key],
+    ['x509ca/authority.pem', authority],
+    ...chain.map((one, i) => [`x509ca/chain-${i}.pem`, one]),
+  ].map(([to, text]) => `cp ${guest.put('credential.pem', text as string)} /etc/swanctl/${to}`)
+  const folders = '/etc/swanctl/x509 /etc/swanctl/private /etc/swanctl/x509ca'
+  return `rm -rf ${folders}; mkdir -p ${folders}; ${copies.join('; ')}\n`
 }

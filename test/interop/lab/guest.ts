@@ -10,8 +10,8 @@ import { type RootName, rootPath } from './roots.ts'
 import { type Output, say, until } from './run.ts'
 
 const scripts = join(import.meta.dirname, 'guest')
-/** Starting takes two seconds alone, more when several start on few cores. */
-const bootTimeoutMs = 40_000
+/** Starting takes two seconds alone, minutes on a machine that is busy with what goes before it. */
+const bootTimeoutMs = 170_000
 
 export type GuestOptions = {
   name: string
@@ -103,7 +103,7 @@ export class Guest {
   }
 
   /** Puts a file into a new folder that the guest can read; answers its path in the guest. Never reuses a name: hostfs caches. */
-  put(name: string, text: string): string {
+  put(name: string, text: string | Uint8Array): string {
     const dir = `f${++this.#jobs}`
     mkdirSync(join(this.share, dir))
     writeFileSync(join(this.share, dir, name), text, { mode: 0o600 })

@@ -65,7 +65,7 @@ config setup
 
 conn l2tp
   ikev2=no
-  authby=secret
+  ${dial.certificate ? `authby=rsasig\n  leftcert=own\n  leftid=%fromcert\n  leftsendcert=always\n  rightid="${dial.certificate.server}"` : 'authby=secret'}
   type=transport
   left=${dial.local}
   leftnexthop=${dial.gateway}

@@ -1,8 +1,9 @@
 #!/bin/bash
-# libreswan.sh up IPSEC.CONF IPSEC.SECRETS SECONDS | down | kill
+# libreswan.sh up IPSEC.CONF IPSEC.SECRETS SECONDS | credentials OWN.P12 AUTHORITY.PEM | down | kill
+nss=sql:/var/lib/ipsec/nss
 start() {
   pgrep -x pluto >/dev/null && return
-  [ -e /var/lib/ipsec/nss/cert9.db ] || certutil -N -d sql:/var/lib/ipsec/nss --empty-password || return 1
+  [ -e /var/lib/ipsec/nss/cert9.db ] || certutil -N -d $nss --empty-password || return 1
   cp "$1" /etc/ipsec.conf; cp "$2" /etc/ipsec.secrets; chmod 600 /etc/ipsec.secrets
   setsid /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog >/run/pluto.log 2>&1 </dev/null &
   for _ in {1..200}; do ipsec whack --status >/dev/null 2>&1 && return; sleep 0.05; done
@@ -17,6 +18,14 @@ case $1 in
     ipsec auto --add l2tp || exit 10
     timeout "$4" ipsec auto --up l2tp
     ipsec whack --trafficstatus | grep -q '"l2tp"' || exit 11
+    ;;
+  # pluto opens the database when it starts.
+  credentials)
+    pkill -9 -x pluto; rm -f /run/pluto/pluto.ctl /run/pluto/pluto.pid
+    rm -rf /var/lib/ipsec/nss; mkdir -p /var/lib/ipsec/nss
+    certutil -N -d $nss --empty-password || exit 10
+    pk12util -i "$2" -d $nss -W lab -K '' || exit 10
+    certutil -A -d $nss -n authority -t CT,C,C -i "$3" || exit 10
     ;;
   down)
     timeout 5 ipsec auto --down l2tp >/dev/null 2>&1
