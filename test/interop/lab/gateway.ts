@@ -180,7 +180,7 @@ export class Gateway {
   /** kill -9. */
   async kill(): Promise<void> {
     this.#running.kill('SIGKILL')
-    await until('the gateway to be gone after SIGKILL', () => !this.alive)
+    await until('the gateway to be gone after SIGKILL', () => !this.alive, { timeoutMs: 60_000 })
   }
 }
 
