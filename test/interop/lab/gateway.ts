@@ -17,6 +17,8 @@ export type GatewaySettings = {
   dataplane?: 'auto' | 'userland' | 'kernel'
   /** Other gateways, as in the configuration. */
   sites?: readonly Readonly<Record<string, unknown>>[]
+  /** An IPsec policy, as in the configuration. */
+  policies?: Readonly<Record<string, unknown>>
   /** More keys of `remoteAccess`. */
   more?: Readonly<Record<string, unknown>>
 }
@@ -65,6 +67,7 @@ export function configuration(settings: GatewaySettings, dataplane: string): str
       },
       users: settings.users,
       ...(settings.sites ? { sites: settings.sites } : {}),
+      ...(settings.policies ? { policies: settings.policies } : {}),
     },
     undefined,
     2,
