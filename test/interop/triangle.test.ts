@@ -241,18 +241,20 @@ wait $pid; cat /run/charon.out /run/charon.log'`
         ...corners[corner].inner.flatMap((own) => corners[peer].inner.map((its) => `${own}=${its}`)),
       ])
     const program = join(import.meta.dirname, 'lab', 'sequences.ts')
+    const begins = Date.now() + 15_000
     const told = await Promise.all(
       names.map(async (corner) => {
         const command = [
           process.execPath,
           '--disable-warning=ExperimentalWarning',
           program,
+          `${begins}`,
           `${seconds}`,
           `${rate}`,
           ...flows(corner),
         ]
         const { stdout } = await run('ip', ['netns', 'exec', ns(corner), ...command], {
-          timeoutMs: (seconds + 60) * 1000,
+          timeoutMs: (seconds + 90) * 1000,
         })
         return [corner, JSON.parse(stdout) as Count] as const
       }),

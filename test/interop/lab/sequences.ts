@@ -1,5 +1,6 @@
 // Numbered packets between hosts, for counting what is lost: run in a namespace of its own by triangle.test.ts, as plain Node without anything else.
-//   sequences.ts SECONDS PER-SECOND OUR-ADDRESS=PEER …
+//   sequences.ts WHEN SECONDS PER-SECOND OUR-ADDRESS=PEER …
+// WHEN, in milliseconds since 1970, all begin to send: by then all listen.
 // For each pair of addresses a flow is sent and one received; at the end one line of JSON: `{ flows: { "OURS=PEER": { sent, received } }, drops: { OURS: n } }`,
 // where drops are what came to us and found our socket full. The last packets have five seconds to arrive.
 import { createSocket, type Socket } from 'node:dgram'
@@ -8,7 +9,7 @@ import { readFileSync } from 'node:fs'
 type Flow = { readonly socket: Socket; readonly peer: string; sent: number; readonly seen: Set<number> }
 
 const port = 7007
-const [seconds, perSecond, ...pairs] = process.argv.slice(2)
+const [when, seconds, perSecond, ...pairs] = process.argv.slice(2)
 const flows = new Map<string, Flow>()
 const sockets = new Map<string, Socket>()
 
@@ -29,7 +30,7 @@ for (const [ours, socket] of sockets) {
 }
 
 const filler = Buffer.alloc(Number(process.env.OCTETS ?? 200))
-const began = Date.now()
+const began = Number(when)
 const timer = setInterval(() => {
   // As many as are due: a process that was away catches up.
   const due = Math.floor(((Date.now() - began) / 1000) * Number(perSecond))
