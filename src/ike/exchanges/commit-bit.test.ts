@@ -11,7 +11,7 @@ import { exchangeIv, hash1, type IkeKeys } from '../keys.ts'
 import { hashed, sealedMessage } from '../message.ts'
 import { offerEsp } from '../offers.ts'
 import { protection } from '../sa.ts'
-import type { IkeSa } from '../state.ts'
+import type { IkeSa, QuickMode } from '../state.ts'
 import { emitChain } from '../wire/chain.ts'
 import { parseHeader } from '../wire/header.ts'
 import { espNotify } from '../wire/notifications.ts'
@@ -30,7 +30,7 @@ function connected(
   form: 'fourth message' | 'informational',
   notify: number = notifyType.CONNECTED,
 ): Uint8Array {
-  const [[messageId, quick]] = [...sa.quick] as [[number, { is: 'settling'; iv: Uint8Array }]]
+  const [messageId, quick] = [...sa.quick][0] as [number, Extract<QuickMode, { is: 'settling' }>]
   const { keys, lastBlock } = protection(sa) as { keys: IkeKeys; lastBlock: Uint8Array }
   const iv = form === 'informational' ? exchangeIv(keys, lastBlock, messageId) : quick.iv
   const exchange = form === 'informational' ? exchangeType.informational : exchangeType.quick
