@@ -402,7 +402,7 @@ TEST("tunnels: what waits is given as well when a session has its destination") 
   CHECK(held.put(octets));
   CHECK(held.put(octets));
   size_t given = 0;
-  const auto take = [&](Octets& one) { given += one == octets ? 1 : 0; };
+  const auto take = [&](Octets& one) { given += one == octets ? size_t{1} : size_t{0}; };
   tables.control.release(take);
   CHECK_EQUAL(given, size_t{0});
   CHECK_EQUAL(tables.apply(List().configure(7, 0x0A020007)), std::string());
