@@ -67,7 +67,7 @@ export class IkeCore implements Machine<IkeInput, IkeEffect>, Durable {
     const known = this.#state.peers.touched
     dispatch(turn, input)
     // Who was heard when, and how much, is told again by whoever counts it: nothing of it is worth a record.
-    if (input.on === 'heard' && turn.effects.length === 0 && !known) this.#state.peers.takeTouched()
+    if (input.on === 'heard' && turn.effects.length === 0 && !known) this.#state.peers.forgetTouched()
     for (const id of this.#state.forget.splice(0)) {
       const sa = this.#state.sas.get(id)
       if (sa) dropSa(turn, sa, 'the peer has restarted')

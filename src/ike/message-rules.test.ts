@@ -43,7 +43,9 @@ describe('message rules', () => {
         "QM1 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM2 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM3 sealed, HASH first: HASH 1",
+        "QM4 sealed, HASH first: HASH 1",
         "AM1 clear, SA first: SA 1, KE 1, NONCE 1, ID 1, CERTREQ 0-24",
+        "AM2 clear, SA first: SA 1, KE 1, NONCE 1, ID 1, HASH 1, NAT-D 0-16, CERTREQ 0-24",
         "AM3 sealed, nothing first: HASH 1, NAT-D 0-16",
         "INFO sealed, HASH first: HASH 1, D 0-24, NONCE 0-1",
       ]

@@ -101,6 +101,8 @@ function timersOf(state: IkeState, keys: readonly string[]): TimerRecord {
 
 /** Fills a new state. Every peer counts as heard now: nobody listened meanwhile. */
 export function restore(state: IkeState, records: Records, now: Instant): void {
+  // Whoever wrote the records goes on writing: also what ends before the first time must be taken out of them.
+  for (const map of [state.sas, state.peers]) map.takeTouched()
   for (const [name, record] of records) {
     if (name.startsWith('peer ')) restorePeer(state, record as PeerRecord, now)
     else if (name.startsWith('sa ')) restoreSa(state, record as SaRecord, now)
