@@ -168,8 +168,8 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
       error('authentication', 'a method is there twice; preSharedKey once and certificates once are right')
     if (preSharedKey) checkKey(preSharedKey, ['sites', i, 'authentication'], problems)
   })
-  if (sites.some(({ mode }) => mode === 'tunnel') && parsed.dataplane === 'kernel') {
-    const message = 'tunnel mode is carried by the userland data plane only; userland or auto is right with sites'
+  if (sites.length > 0 && parsed.dataplane === 'kernel') {
+    const message = 'sites are carried by the userland data plane only; userland or auto is right with them'
     problems.push({ severity: 'error', path: ['dataplane'], message })
   }
 }

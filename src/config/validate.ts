@@ -37,7 +37,7 @@ export function complete(parsed: Parsed, board?: BoardPorts): { configuration: C
   const sets = proposalsFor(security)
   const configuration: Configuration = {
     hostname: parsed.hostname,
-    // Tunnel mode is the userland plane's.
+    // Sites are the userland plane's.
     dataplane: parsed.dataplane === 'auto' && parsed.sites.length > 0 ? 'userland' : parsed.dataplane,
     offload: parsed.offload,
     listen: parsed.listen,
