@@ -187,7 +187,8 @@ export function userOf({ users }: Configuration, name: string): UserEntry | unde
 export function policyFactsOf({ listen, remoteAccess }: Configuration, machine: Omit<Facts, 'l2tp'>): Facts {
   return {
     ...machine,
-    own: [...new Set([...listen.filter((each) => !each.includes(':')), ...machine.own])],
+    // Ours from the start, also while the device that has it is not up yet: the rules that mean it don't change then.
+    own: [...new Set([...listen.filter((each) => !each.includes(':')), remoteAccess.gatewayAddress, ...machine.own])],
     l2tp: {
       methods: remoteAccess.esp.map((proposal) => ({
         proposal,

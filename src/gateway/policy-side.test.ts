@@ -34,10 +34,10 @@ test('the filter has both ways of the rule, in order, behind the exemptions', as
   const { world, packetPolicy, gateway } = await start('')
   const all = { protocol: 0, sourcePort: 0, destinationPort: 0, connection: 'all', forwarded: false }
   expect(packetPolicy.plan).toMatchObject({ device: 'gatehouse0', plane: 'userland' })
-  expect(packetPolicy.plan?.filters.filter(({ action, protocol }) => action === 'protect' && protocol === 0)).toEqual([
+  const ofAddress = (own: string) => [
     {
       ...all,
-      source: '192.0.2.1/32',
+      source: own,
       destination: '198.51.100.0/24',
       direction: 'out',
       action: 'protect',
@@ -48,13 +48,17 @@ test('the filter has both ways of the rule, in order, behind the exemptions', as
     {
       ...all,
       source: '198.51.100.0/24',
-      destination: '192.0.2.1/32',
+      destination: own,
       direction: 'in',
       action: 'protect',
       acceptUnsecured: false,
       carried: false,
       soft: 0,
     },
+  ]
+  expect(packetPolicy.plan?.filters.filter(({ action, protocol }) => action === 'protect' && protocol === 0)).toEqual([
+    ...ofAddress('192.0.2.1/32'),
+    ...ofAddress('10.99.0.1/32'),
   ])
   expect(gateway.status().policy).toMatchObject({ assigned: 'Servers', soft: [] })
   await world.of(gateway.reload(configuration('', 'builtInL2tpRule: true')))
@@ -74,6 +78,28 @@ test('a peer that answers no IKE becomes soft where the action allows it, for it
   await world.run(62_000)
   expect(packetPolicy.did).toEqual(['clear 0 198.51.100.9 60', 'end 0 198.51.100.9'])
   expect(gateway.status().policy?.soft).toEqual([])
+  await world.of(gateway.stop())
+})
+
+test('an address of the machine that comes or goes ends no soft association, nor the question whether the peer speaks IPsec', async () => {
+  const { world, machine, packetPolicy, gateway } = await start(', allowUnsecured: true, softLifetime: 60s')
+  expect(packetPolicy.enforced).toBe(1)
+  // Its own inner address, of which the rule spoke before the device was there.
+  packetPolicy.own = ['192.0.2.1', '10.99.0.1']
+  packetPolicy.asking = [{ soft: 0, peer: '198.51.100.9' }]
+  await world.run(5_000)
+  expect(packetPolicy.enforced).toBe(1)
+  packetPolicy.own = ['192.0.2.1', '10.99.0.1', '192.0.2.2']
+  expect(await world.until(() => packetPolicy.did.length > 0, 60_000)).toBe(true)
+  expect([packetPolicy.enforced, packetPolicy.did]).toEqual([2, ['clear 0 198.51.100.9 60']])
+  await world.run(20_000)
+  packetPolicy.own = ['192.0.2.1', '10.99.0.1']
+  await world.run(1_100)
+  expect(packetPolicy.enforced).toBe(3)
+  expect(packetPolicy.did.slice(1)).toEqual([expect.stringMatching(/^clear 0 198\.51\.100\.9 (39|40)$/)])
+  expect(machine.said('warn').filter((line) => line.includes('soft association'))).toHaveLength(1)
+  await world.run(62_000)
+  expect(packetPolicy.did.at(-1)).toBe('end 0 198.51.100.9')
   await world.of(gateway.stop())
 })
 

@@ -48,6 +48,8 @@ export class PolicySide {
   /** Rules with numbers, in the order of their numbers from 0: those that can be asked for. */
   #rules: readonly { readonly rule: string; readonly softSeconds: number | undefined }[] = []
   #inForce = ''
+  /** The policies that it came from. */
+  #written = ''
   #cancel: (() => void) | undefined
   #closed = false
 
@@ -176,6 +178,7 @@ export class PolicySide {
       this.#handle({ on: 'clear' })
       this.#carriers.change([])
       this.#inForce = ''
+      this.#written = ''
       return packetPolicy?.clear(configuration.device)
     }
     this.#carriers.change(this.#spd)
@@ -189,10 +192,14 @@ export class PolicySide {
     )
     const text = JSON.stringify(plan)
     if (text !== this.#inForce) {
-      this.#handle({ on: 'clear' })
+      // What is under way with a peer outlives a mere change of the machine's addresses.
+      const written = JSON.stringify(configuration.policies)
+      if (written !== this.#written) this.#handle({ on: 'clear' })
       await packetPolicy.enforce(plan)
       const later = this.#inForce !== ''
       this.#inForce = text
+      this.#written = written
+      this.#allowAgain()
       if (later) this.#changed()
       this.#events.emit({
         event: 'policy.enforced',
@@ -201,6 +208,13 @@ export class PolicySide {
       })
     }
     this.#lookSoon()
+  }
+
+  /** A new list lets nobody through any more; who was, and still has time, is let through by the new one. */
+  #allowAgain(): void {
+    const now = this.#platform.clock.now()
+    for (const { rule, peer, until } of this.#soft.rows())
+      if (until > now) this.#perform({ do: 'allowClear', rule, peer, seconds: Math.ceil((until - now) / 1000) })
   }
 
   #facts(configuration: Configuration): Facts {
@@ -247,6 +261,8 @@ export class PolicySide {
       case 'negotiate':
         return void this.#negotiate({ rule, peer })
       case 'allowClear':
+        // The rule means nothing while the machine has none of its addresses.
+        if (number < 0) return
         return void packetPolicy?.allowClear(number, peer, effect.seconds).catch(trouble)
       case 'endClear':
         return void packetPolicy?.endClear(number, peer).catch(trouble)

@@ -57,6 +57,8 @@ test('the first packets of a filter wait for a pair in transport mode, with its 
   })
   const server = await start(world, '198.51.100.2', { list: asServer, action: 'methods: [aes256-sha1], pfs: modp2048' })
   expect(client.packetPolicy.plan?.filters.filter(({ carried }) => carried)).toMatchObject([
+    // Its inner address is also its own.
+    { source: '10.99.0.1/32', destination: '198.51.100.2/32' },
     { source: '192.0.2.1/32', destination: '198.51.100.2/32', protocol: 6, destinationPort: 445, direction: 'out' },
   ])
   for (const mark of [1, 2, 3]) client.machine.fastPath.fromTun(tcp('192.0.2.1', '198.51.100.2', mark))

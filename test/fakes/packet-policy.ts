@@ -5,17 +5,21 @@ export class FakePacketPolicy implements PacketPolicy {
   readonly did: string[] = []
   plan: PolicyPlan | undefined
   asking: { soft: number; peer: string }[] = []
-  readonly #own: string[]
+  /** How many lists were put in force. */
+  enforced = 0
+  /** The machine's addresses; a test may change them. */
+  own: string[]
 
   constructor(...own: string[]) {
-    this.#own = own
+    this.own = own
   }
 
   facts() {
-    return { own: this.#own, dns: [], gateway: [] }
+    return { own: this.own, dns: [], gateway: [] }
   }
   async enforce(plan: PolicyPlan) {
     this.plan = plan
+    this.enforced++
   }
   async wanted() {
     return this.asking.splice(0)

@@ -138,18 +138,20 @@ sites:
     ),
     files,
   )
-  // 1.6: the policy replaces the built-in rule, on both ways of the filter.
+  // 1.6: the policy replaces the built-in rule, on both ways of the filter, for each address of the machine.
   const rules = one.gateway.status().policy?.filters.filter(({ rule }) => rule === 'L2TP')
   expect(rules?.map(({ filter, authentication }) => [filter, authentication])).toEqual(
-    [`${aachen}:1701 -> any udp`, `any -> ${aachen}:1701 udp`].map((filter) => [
-      filter,
-      [
-        'pre-shared key [secret]',
-        'pre-shared key [secret]',
-        'certificate of CN=Root, O=Example',
-        'certificate of CN=Partners, O=Example',
-      ],
-    ]),
+    ['10.98.0.1', aachen]
+      .flatMap((own) => [`${own}:1701 -> any udp`, `any -> ${own}:1701 udp`])
+      .map((filter) => [
+        filter,
+        [
+          'pre-shared key [secret]',
+          'pre-shared key [secret]',
+          'certificate of CN=Root, O=Example',
+          'certificate of CN=Partners, O=Example',
+        ],
+      ]),
   )
   // 1.8: the demand-dial link comes up by traffic, with the key that the two share and the rule's methods.
   one.machine.fastPath.fromTun(ipv4Packet('10.1.0.5', '10.2.0.7', Uint8Array.of(1)))

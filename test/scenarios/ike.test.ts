@@ -156,8 +156,24 @@ describe('refusing', () => {
     const client = w.at('198.51.100.7')
     client.connect(server)
     w.time.run(60_000)
-    expect(client.news).toMatchObject([{ do: 'failed', reason: expect.stringMatching(/did not answer.*500 and 4500/) }])
+    expect(client.news).toMatchObject([
+      { do: 'failed', silent: true, reason: expect.stringMatching(/did not answer.*500 and 4500/) },
+    ])
     expect(client.core.deadline).toBeUndefined()
+  })
+
+  test('a gateway that answered and then falls silent speaks IPsec: it does not count as silent', () => {
+    const w = world()
+    const [gateway, client] = [w.at(server), w.at('198.51.100.7', { key: 'wrong' })]
+    client.connect(server)
+    expect(w.time.run(30_000, () => client.retries.length > 0)).toBe(true)
+    const before = gateway.sent.length
+    gateway.handle = () => []
+    w.time.run(120_000)
+    expect([gateway.sent.length, client.retries.length]).toEqual([before, 1])
+    expect(client.news).toEqual([
+      { do: 'failed', request: expect.any(Number), reason: expect.stringMatching(/did not answer/) },
+    ])
   })
 
   test('a data plane that refuses the pair ends the quick mode, and the peer that was made for it', () => {

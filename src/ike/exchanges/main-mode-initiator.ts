@@ -335,7 +335,9 @@ function retryOrFail(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): voi
 /** Ends a negotiation of ours; who asked for it hears why. */
 export function failSa(turn: Turn, sa: IkeSa, cause: IkeRefusal, why: string): void {
   const first = sa.phase1.is === 'awaiting MM2' || sa.phase1.is === 'awaiting AM2'
-  const silent = cause === 'no answer' && first && sa.hint === undefined
+  // A later attempt is made only with who answered an earlier one.
+  const answered = (sa.request?.attempt ?? 1) > 1 || sa.hint !== undefined
+  const silent = cause === 'no answer' && first && !answered
   refuse(turn, sa, cause, why)
   if (sa.phase1.is === 'established') sayDeleteIke(turn, sa)
   dropSa(turn, sa, why)
