@@ -63,6 +63,8 @@ export type Device = {
   forgetEverything(): Promise<void>
   /** Names of network interfaces. */
   interfaces(): readonly string[]
+  /** Settles when the board's ports carry their names: the console's first question comes earlier in a boot. */
+  portsNamed(): Promise<void>
   /** Tells the system's log. */
   log(sentence: string): void
   bootId(): string

@@ -31,6 +31,9 @@ const mostText = 1_000_000
 /** Milliseconds that a gateway may take to come up, and the system to be set up: a board under load, or one in an emulator, is slow. */
 const startMs = 240_000
 const applyMs = 300_000
+/** Devices are found, then boards whose ports nobody knows beforehand name theirs by their order. */
+const portUnits = ['systemd-udev-settle.service', 'gatehouse-ports.service']
+const portsMs = 60_000
 
 export function linuxDevice(place: Place): Device {
   const { config, root } = { ...place, config: resolve(place.config) }
@@ -140,8 +143,14 @@ export function linuxDevice(place: Place): Device {
         rmSync(path, { recursive: true, force: true })
     },
     interfaces: () => readdirSync('/sys/class/net').filter((name) => name !== 'bonding_masters'),
+    async portsNamed() {
+      if (!existsSync(boardFile) || !hasSystemd()) return
+      // Both belong to every boot and end by themselves: this waits for them. A port that is broken costs the time and no more.
+      await run('systemctl', ['start', ...portUnits], { timeoutMs: portsMs })
+    },
     log(sentence) {
-      spawn('logger', ['-t', 'gatehouse-console', '--', sentence], { stdio: 'ignore' }).on('error', () => undefined)
+      const args = ['-t', 'gatehouse-console', 'printf', '%s\\n', sentence]
+      spawn('systemd-cat', args, { stdio: 'ignore' }).on('error', () => undefined)
     },
     bootId: () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     monotonicMs: () => Number(process.hrtime.bigint() / 1_000_000n),

@@ -7,6 +7,8 @@ import { parseConfiguration } from '../config/parse.ts'
 function fresh() {
   const device = new FakeDevice()
   device.disk.files.clear()
+  // The first question comes before udev is done.
+  device.named = false
   return { device, ...consoleOn(device) }
 }
 

@@ -15,7 +15,6 @@ type Answer = { readonly is: 'answer'; readonly text: string } | { readonly is: 
 
 export async function wizard(shell: Pick<Shell, 'device' | 'archive' | 'terminal' | 'user'>): Promise<WizardOutcome> {
   const { terminal, device, archive } = shell
-  const ports = device.interfaces()
   if (archive.current() === undefined) await terminal.say('This gateway is not configured yet.')
   await terminal.say(
     'A few questions set it up. "back" goes one question back, "exit" or Ctrl-C to the command line; nothing is written before the end.',
@@ -24,9 +23,11 @@ export async function wizard(shell: Pick<Shell, 'device' | 'archive' | 'terminal
     shell,
     { key: 'start', ask: 'Set it up now: yes or no', choices: ['yes', 'no'], usual: () => 'yes' },
     {},
-    ports,
+    [],
   )
   if (start.is !== 'answer' || start.text === 'no') return left(shell)
+  await device.portsNamed()
+  const ports = device.interfaces()
   let answers: Answers = {}
   for (;;) {
     const all = await askAll(shell, answers, ports)

@@ -158,6 +158,7 @@ export class ConsoleBoard implements BoardEnd {
       reboot: async () => this.reboot(),
       forgetEverything: async () => {},
       interfaces: () => ['wan0', 'lan0'],
+      portsNamed: async () => {},
       log: (sentence) => {
         if (life === this.#life && sentence.startsWith('bug')) this.#bugs.push(sentence)
       },

@@ -132,8 +132,15 @@ export class FakeDevice implements Device {
     this.disk.files.clear()
   }
 
+  /** Early in a boot the ports have the names that the kernel gave them. */
+  named = true
+
   interfaces(): readonly string[] {
-    return ['lo', 'wan0', 'lan0', 'lan1']
+    return this.named ? ['lo', 'wan0', 'lan0', 'lan1'] : ['lo', 'eth0']
+  }
+
+  async portsNamed(): Promise<void> {
+    this.named = true
   }
 
   log(sentence: string): void {
