@@ -1,9 +1,9 @@
 // How the two sides prove themselves in phase 1: which methods we take from or offer to a peer at an address, which certificate of ours it can verify,
 // and what CERT and CERTREQ payloads say. What certificates mean is not known here: they are octets, judged elsewhere (`verify` of the contract).
-import { addressOctets } from '../wire/address.ts'
 import { equal } from '../wire/codec.ts'
+import { entryFor } from './by-address.ts'
 import type { CertificateRule, Credential, IkePolicy } from './contract.ts'
-import { covers, preSharedKeysFor } from './pre-shared-keys.ts'
+import { preSharedKeysFor } from './pre-shared-keys.ts'
 import { authenticationMethod, certificateEncoding } from './wire/numbers.ts'
 import { type CertPayload, type CertReqPayload, certPayload, certReqPayload, type Payload } from './wire/payloads.ts'
 
@@ -27,15 +27,12 @@ type Policy = Pick<IkePolicy, 'preSharedKeys' | 'certificates' | 'methods'>
 
 /** The rule for certificates of peers at this address: one of its own, or that for everybody. */
 export function certificateRuleFor({ certificates = [] }: Policy, address: string): CertificateRule | undefined {
-  return (
-    certificates.find(({ peer }) => addressOctets(peer.split('/')[0]!) && covers(peer, address)) ??
-    certificates.find(({ peer }) => peer === 'any')
-  )
+  return entryFor(certificates, ({ peer }) => [peer], address) ?? certificates.find(({ peer }) => peer === 'any')
 }
 
 /** Authentication methods in our order of preference, as the wire numbers them; empty where nothing is configured for the address. */
 export function methodsFor(policy: Policy, address: string): readonly number[] {
-  const own = (policy.methods ?? []).find(({ peer }) => peer !== 'any' && covers(peer, address))
+  const own = entryFor(policy.methods ?? [], ({ peer }) => [peer], address)
   const { order } = own ?? policy.methods?.find(({ peer }) => peer === 'any') ?? { order: defaultOrder }
   const credentials = certificateRuleFor(policy, address)?.own ?? []
   const available = {

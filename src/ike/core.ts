@@ -190,7 +190,8 @@ function route(turn: Turn, received: Received): void {
 // (2) A message without a responder's cookie begins a negotiation, or repeats its beginning.
 function first(turn: Turn, received: Received): void {
   const { header, path, octets, body } = received
-  const sa = turn.state.sas.get(turn.state.byFirst.get(firstKey(octets, path)) ?? -1)
+  const key = firstKey(octets, path)
+  const sa = turn.state.sas.get(turn.state.byFirst.get(key) ?? -1)
   if (sa) {
     answeredBefore(turn, sa, path, octets)
     return
@@ -199,9 +200,8 @@ function first(turn: Turn, received: Received): void {
     return reportInvalid(turn, path, 'a first message that is encrypted or has a message id')
   // Our own first message come back: some NATs and attackers reflect.
   if (turn.state.byCookies.has(cookiesKey(header))) return
-  const chain = parseChain(header.next, body, 'clear')
-  if (header.exchange === exchangeType.aggressive) aggressive.receiveAM1(turn, received, chain)
-  else responder.receiveMM1(turn, received, chain)
+  if (header.exchange === exchangeType.main) return responder.receiveMM1(turn, received, key)
+  aggressive.receiveAM1(turn, received, parseChain(header.next, body, 'clear'), key)
 }
 
 function repeated(turn: Turn, sa: IkeSa, messageId: number): void {

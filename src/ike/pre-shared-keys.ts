@@ -2,6 +2,7 @@
 // nothing, there are several candidates and decryption decides.
 import { addressOctets } from '../wire/address.ts'
 import type { Secret } from '../wire/secret.ts'
+import { entryFor } from './by-address.ts'
 import type { IkePolicy } from './contract.ts'
 
 // Ours: keys tried on one identification, so that nobody makes us try thousands.
@@ -13,34 +14,35 @@ export type Candidate = {
   readonly name: string | undefined
 }
 
+type Keys = IkePolicy['preSharedKeys']
+/** By the list of keys; each text's candidates, and under `others` those of whom no entry names. */
+const candidatesOf = new WeakMap<Keys, Map<string, readonly Candidate[]>>()
+const others = 'others'
+
 /** The keys of the first entry for this address or its network, and of others for exactly the same, or else all those for everybody and for names. */
-export function preSharedKeysFor(policy: Pick<IkePolicy, 'preSharedKeys'>, address: string): readonly Candidate[] {
-  const { preSharedKeys } = policy
-  const first = preSharedKeys.find(({ peer }) => covers(peer, address))
-  const own = preSharedKeys.filter(({ peer }) => peer === first?.peer)
-  // Names last: who begins a negotiation takes the first.
-  const others = [
-    ...preSharedKeys.filter(({ peer }) => peer === 'any'),
-    ...preSharedKeys.filter(({ peer }) => isName(peer)),
-  ]
-  return (own.length > 0 ? own : others)
-    .slice(0, mostTried)
-    .map(({ peer, key }) => ({ key, name: isName(peer) ? peer : undefined }))
+export function preSharedKeysFor(
+  { preSharedKeys }: Pick<IkePolicy, 'preSharedKeys'>,
+  address: string,
+): readonly Candidate[] {
+  const text = entryFor(preSharedKeys, ({ peer }) => [peer], address)?.peer ?? others
+  let known = candidatesOf.get(preSharedKeys)
+  if (!known) {
+    known = new Map()
+    candidatesOf.set(preSharedKeys, known)
+  }
+  const before = known.get(text)
+  if (before) return before
+  const found = text === others ? othersOf(preSharedKeys) : preSharedKeys.filter(({ peer }) => peer === text)
+  const candidates = found.slice(0, mostTried).map(({ peer, key }) => ({ key, name: isName(peer) ? peer : undefined }))
+  known.set(text, candidates)
+  return candidates
+}
+
+// Names last: who begins a negotiation takes the first.
+function othersOf(keys: Keys): Keys {
+  return [...keys.filter(({ peer }) => peer === 'any'), ...keys.filter(({ peer }) => isName(peer))]
 }
 
 function isName(peer: string): boolean {
   return peer !== 'any' && addressOctets(peer.split('/')[0]!) === undefined
-}
-
-/** Whether an address or network text (`192.0.2.0/24`) holds the address. */
-export function covers(text: string, address: string): boolean {
-  const [network = '', length] = text.split('/')
-  const wanted = addressOctets(network)
-  const octets = addressOctets(address)
-  if (!wanted || !octets || wanted.length !== octets.length) return false
-  const bits = length === undefined ? octets.length * 8 : Number(length)
-  return octets.every((octet, i) => {
-    const mask = 0xff & (0xff00 >> Math.min(8, Math.max(0, bits - 8 * i)))
-    return (octet & mask) === (wanted[i]! & mask)
-  })
 }

@@ -1,14 +1,14 @@
 // The life of an ISAKMP SA outside its exchanges: made, found, moved, deleted, forgotten. Deleting one ends nothing above it.
 
 import { wipe } from '../crypto/constant-time.ts'
-import { hash } from '../crypto/hash.ts'
 import { type Path, samePath } from '../wire/address.ts'
 import { hex } from '../wire/codec.ts'
-import type { ClientKind, IkeSaId } from './contract.ts'
-import type { Software } from './fingerprint.ts'
+import type { IkeSaId } from './contract.ts'
+import type { Introduction } from './exchanges/first-message.ts'
 import * as halfOpen from './half-open.ts'
 import type { Cookies, IkeKeys } from './keys.ts'
 import { movePeer } from './peers.ts'
+import { digest } from './retransmit.ts'
 import type { IkeSa, Peer, Phase1, QuickMode, Request } from './state.ts'
 import { arm, policyOf, report, type Turn } from './turn.ts'
 
@@ -28,7 +28,7 @@ export function cookiesKey({ initiatorCookie, responderCookie }: Cookies): strin
 
 /** Where a repeated first message belongs. Octets count: one that was damaged on the way must not stand in for the one that follows. */
 export function firstKey(octets: Uint8Array, { remote }: Path): string {
-  return `${hex(hash('sha1', octets))} ${remote.address} ${remote.port}`
+  return `${digest(octets)} ${remote.address} ${remote.port}`
 }
 
 type Beginning = {
@@ -36,16 +36,23 @@ type Beginning = {
   readonly path: Path
   readonly cookies: Cookies
   readonly phase1: Phase1
-  readonly client?: ClientKind
-  readonly software?: Software
-  /** A responder's: the first message. */
-  readonly first?: Uint8Array
+  /** A responder's: what the peer said of itself, and the key of its first message. */
+  readonly introduction?: Introduction
+  readonly first?: string
   readonly replaces?: IkeSaId | undefined
   readonly request?: Request | undefined
 }
 
+const unknown: Introduction = {
+  client: 'unknown',
+  software: 'unknown',
+  natMethod: undefined,
+  dpd: false,
+  fragmentation: false,
+}
+
 export function createSa(turn: Turn, beginning: Beginning): IkeSa {
-  const { role, path, cookies, phase1, client = 'unknown', software = 'unknown', first, replaces, request } = beginning
+  const { role, path, cookies, phase1, introduction = unknown, first, replaces, request } = beginning
   const sa: IkeSa = {
     id: turn.state.next.sa++,
     role,
@@ -53,14 +60,14 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     path,
     exchangedWith: path.remote.address,
     phase1,
-    client,
-    software,
-    natMethod: undefined,
+    client: introduction.client,
+    software: introduction.software,
+    natMethod: introduction.natMethod,
     peerBehindNat: false,
     weBehindNat: false,
     dialledDirectly: false,
-    dpd: false,
-    fragmentation: false,
+    dpd: introduction.dpd,
+    fragmentation: introduction.fragmentation,
     fragments: undefined,
     identity: undefined,
     shownIdentity: undefined,
@@ -70,7 +77,7 @@ export function createSa(turn: Turn, beginning: Beginning): IkeSa {
     request,
     aggressive: false,
     replaces,
-    first: first && firstKey(first, path),
+    first,
     requests: [],
     keyIndex: 0,
     replaced: false,

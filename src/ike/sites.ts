@@ -2,6 +2,7 @@
 // name (RFC 2407 §4.6.2): an address, a subnet, or a range that is a whole network.
 import { addressText, ipv4Number } from '../wire/address.ts'
 import { type Network, networkHolds, networkRange, prefixOfMask, showNetwork } from '../wire/network.ts'
+import { entryFor } from './by-address.ts'
 import type { IkePolicy, SitePolicy, Traffic } from './contract.ts'
 import type { IkeSa } from './state.ts'
 import type { Turn } from './turn.ts'
@@ -10,7 +11,7 @@ import { type IdPayload, idPayload } from './wire/payloads.ts'
 
 /** The site that may be at this address. */
 export function siteAt(policy: Pick<IkePolicy, 'sites'>, address: string): SitePolicy | undefined {
-  return policy.sites?.find(({ addresses }) => addresses.includes(address))
+  return policy.sites && entryFor(policy.sites, ({ addresses }) => addresses, address)
 }
 
 export function siteOf(turn: Turn, sa: IkeSa): SitePolicy | undefined {

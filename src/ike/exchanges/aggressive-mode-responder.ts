@@ -7,12 +7,11 @@ import { publicValueFault } from '../../crypto/dh.ts'
 import { Reader } from '../../wire/codec.ts'
 import type { Secret } from '../../wire/secret.ts'
 import type { WorkResult } from '../contract.ts'
-import { recognise, vendorNames } from '../fingerprint.ts'
 import { isNamed } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received } from '../message.ts'
 import { all, breach, required } from '../message-rules.ts'
-import { chooseNatMethod, natDPayloads } from '../nat.ts'
+import { natDPayloads } from '../nat.ts'
 import { notifyInClear } from '../notify.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
 import { selectIke } from '../proposals.ts'
@@ -23,16 +22,18 @@ import { policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../
 import type { Chain } from '../wire/chain.ts'
 import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, type IdPayload, kePayload, noncePayload, parsePayload } from '../wire/payloads.ts'
+import { introductionOf, vendorIds } from './first-message.ts'
 import { responderLifetime } from './informational.ts'
-import { admit, badPublicValue, nonceFault, opens, vendorIds } from './main-mode-responder.ts'
+import { admit, badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
 import { establish, findNat, giveUp, natContext, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
 
-/** (1) A first message. Its KE fixes the group, which is not negotiated here (RFC 2409 §5). */
-export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain): void {
+/** (1) A first message; `first` is its key. Its KE fixes the group, which is not negotiated here (RFC 2409 §5). */
+export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain, first: string): void {
   const { path, header, octets } = received
   const wrong = breach('AM1', payloads) ?? nonceFault(payloads)
   if (wrong) return reportInvalid(turn, path, wrong)
-  const { kind: client, software } = recognise(payloads)
+  const introduction = introductionOf(payloads)
+  const { client } = introduction
   const policy = policyOf(turn)
   const gxi = required(payloads, 'KE').publicValue.slice()
   const ike = policy.ike.filter(({ group }) => groups[group].publicOctets === gxi.length)
@@ -70,12 +71,8 @@ export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain):
     received: octets.slice(),
   }
   const phase1: Phase1 = { is: 'computing', job, work }
-  const sa = createSa(turn, { role: 'responder', path, cookies, client, software, phase1, first: octets })
-  const vendors = vendorNames(payloads)
+  const sa = createSa(turn, { role: 'responder', path, cookies, phase1, introduction, first })
   sa.aggressive = true
-  sa.natMethod = chooseNatMethod(vendors)
-  sa.dpd = vendors.includes('DPD')
-  sa.fragmentation = vendors.includes('FRAGMENTATION')
   remember(turn, sa, octets, undefined)
 }
 

@@ -8,71 +8,53 @@ import { publicValueFault } from '../../crypto/dh.ts'
 import { WireError } from '../../wire/errors.ts'
 import { methodsFor, signs } from '../authentication.ts'
 import type { WorkResult } from '../contract.ts'
-import { recognise, vendorNames } from '../fingerprint.ts'
-import { fragmentationId } from '../fragmentation.ts'
 import * as halfOpen from '../half-open.ts'
 import { isNamed, showIdentity } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, openBody, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Opened, open, type Received, sealedMessage } from '../message.ts'
 import { all, breach, only, required } from '../message-rules.ts'
-import { chooseNatMethod, natDPayloads, natMethods } from '../nat.ts'
+import { natDPayloads } from '../nat.ts'
 import { notifyInClear } from '../notify.ts'
 import { preSharedKeysFor } from '../pre-shared-keys.ts'
-import { selectIke } from '../proposals.ts'
-import { hasQuirk } from '../quirks.ts'
 import { remember } from '../retransmit.ts'
 import { advance, createSa, dropSa, newCookie } from '../sa.ts'
-import { policyAt } from '../sites.ts'
 import type { Exchanged, IkeSa, Phase1, Phase1Work } from '../state.ts'
 import { policyOf, refuse, reportInvalid, send, startWork, type Turn } from '../turn.ts'
 import type { Chain } from '../wire/chain.ts'
+import { emitMessage } from '../wire/header.ts'
 import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
-import { hashPayload, kePayload, noncePayload, type Payload, vidPayload } from '../wire/payloads.ts'
-import { vendorOctets } from '../wire/vendor-ids.ts'
+import { hashPayload, kePayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import { judgeFirst } from './first-message.ts'
 import { responderLifetime } from './informational.ts'
 import { certificateRequests, noteRequests, receiveSignedMM5 } from './main-mode-signatures.ts'
 import { establish, findNat, giveUp, natContext, nonceFits, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
 
-/** (1) A first message. Nothing is kept unless it can be answered. */
-export function receiveMM1(turn: Turn, received: Received, { payloads }: Chain): void {
-  const { path, header, octets } = received
-  const wrong = breach('MM1', payloads)
-  if (wrong) return reportInvalid(turn, path, wrong)
-  const { kind: client, software } = recognise(payloads)
+/** (1) A first message; `first` is its key. Nothing is kept unless it can be answered. Throws WireError. */
+export function receiveMM1(turn: Turn, received: Received, first: string): void {
+  const { path, header, octets, body } = received
   const { initiatorCookie } = header
-  const methods = methodsFor(policyOf(turn), path.remote.address)
-  if (methods.length === 0) {
-    const why = `neither a pre-shared key nor a certificate is configured for ${path.remote.address}: add one for its address, or one for any peer`
-    refuse(turn, { path, client }, 'pre-shared key', why, seenBy(client, 789))
-    return notifyInClear(
-      turn,
-      path,
-      { initiatorCookie, responderCookie: newCookie(turn) },
-      notifyType['NO-PROPOSAL-CHOSEN'],
-    )
-  }
-  const chosen = selectIke(policyAt(policyOf(turn), path.remote.address), required(payloads, 'SA'), methods)
-  if (chosen.is === 'refused') {
-    refuse(turn, { path, client }, chosen.cause, chosen.why, seenBy(client, 789))
-    return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, chosen.notify)
+  const { address } = path.remote
+  const methods = methodsFor(policyOf(turn), address)
+  const judged = judgeFirst(policyOf(turn), address, methods, { next: header.next, body })
+  if (judged.is === 'wrong') return reportInvalid(turn, path, judged.why)
+  if (judged.is !== 'chosen') {
+    const { client } = judged
+    const { cause, why, notify } = judged.is === 'refused' ? judged : unknownAt(address)
+    refuse(turn, { path, client }, cause, why, seenBy(client, 789))
+    return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, notify)
   }
   if (!admit(turn, received)) return
-  const agreed = {
-    proposal: chosen.proposal,
-    method: chosen.authentication,
-    saiB: required(payloads, 'SA').body.slice(),
-    lifeSeconds: chosen.lifetime.seconds,
-    lifeKilobytes: chosen.lifetime.kilobytes,
-  }
+  const { introduction, agreed, answer } = judged
   const cookies = { initiatorCookie: initiatorCookie.slice(), responderCookie: newCookie(turn) }
   const phase1: Phase1 = { is: 'awaiting MM3', agreed }
-  const sa = createSa(turn, { role: 'responder', path, cookies, client, software, phase1, first: octets })
-  const vendors = vendorNames(payloads)
-  sa.natMethod = chooseNatMethod(vendors)
-  sa.dpd = vendors.includes('DPD')
-  sa.fragmentation = vendors.includes('FRAGMENTATION')
-  const answer = [chosen.answer, ...vendorIds(sa)]
-  reply(turn, sa, octets, clearMessage({ cookies: sa.cookies, exchange: exchangeType.main, messageId: 0 }, answer))
+  const sa = createSa(turn, { role: 'responder', path, cookies, phase1, introduction, first })
+  const mm2 = { ...sa.cookies, exchange: exchangeType.main, next: answer.first }
+  reply(turn, sa, octets, emitMessage(mm2, answer.octets))
+}
+
+function unknownAt(address: string) {
+  const why = `neither a pre-shared key nor a certificate is configured for ${address}: add one for its address, or one for any peer`
+  return { cause: 'pre-shared key', why, notify: notifyType['NO-PROPOSAL-CHOSEN'] } as const
 }
 
 export function admit(turn: Turn, { path }: Received): boolean {
@@ -87,16 +69,6 @@ export function admit(turn: Turn, { path }: Received): boolean {
     dropSa(turn, evicted, 'its place was needed')
   }
   return true
-}
-
-// Only what the peer itself announced is answered: a Windows update once refused gateways for their vendor ids.
-export function vendorIds(sa: IkeSa): readonly Payload[] {
-  return [
-    ...(sa.natMethod ? [vidPayload(vendorOctets(natMethods[sa.natMethod].vendor))] : []),
-    ...(sa.fragmentation ? [vidPayload(fragmentationId(hasQuirk('plain FRAGMENTATION id', sa)))] : []),
-    ...(sa.dpd ? [vidPayload(vendorOctets('DPD'))] : []),
-    ...(sa.client === 'gatehouse' ? [vidPayload(vendorOctets('Gatehouse'))] : []),
-  ]
 }
 
 function reply(turn: Turn, sa: IkeSa, received: Uint8Array, octets: Uint8Array): void {
