@@ -114,8 +114,8 @@ const remoteAccess = z.strictObject({
   deadPeerAndroid: deadPeer.default(900),
   tunnelSecret: secret.optional(),
   halfOpen: z
-    .strictObject({ perSource: integer(1, 10_000).default(64), total: integer(1, 100_000).default(1000) })
-    .default({ perSource: 64, total: 1000 }),
+    .strictObject({ perSource: integer(1, 10_000).default(64), total: integer(1, 100_000).default(4000) })
+    .default({ perSource: 64, total: 4000 }),
 })
 
 const user = z.strictObject({
