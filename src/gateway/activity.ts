@@ -10,6 +10,7 @@ export type Moved = {
     readonly inboundSpi: number
     readonly at: Instant | undefined
     readonly octets: number
+    readonly sent: boolean
   }[]
   /** For L2TP: peers from which something came. */
   readonly peers: readonly PeerId[]
@@ -26,19 +27,23 @@ export type Moved = {
 type Before = { readonly packetsIn: number; readonly packetsOut: number; readonly wrongSource: number }
 
 export class Activity {
-  /** Packets in, and octets of both directions, of each pair by inbound SPI. */
-  readonly #pairs = new Map<number, { readonly packetsIn: number; readonly octets: number }>()
+  /** Packets each way, and octets of both, of each pair by inbound SPI. */
+  readonly #pairs = new Map<
+    number,
+    { readonly packetsIn: number; readonly packetsOut: number; readonly octets: number }
+  >()
   readonly #sessions = new Map<number, Before>()
 
   since({ pairs, sessions, tunnels = [] }: Counted, now: Instant): Moved {
     const peers = new Set<PeerId>()
-    const moved = pairs.map(({ peer, inboundSpi, packetsIn, octetsIn, octetsOut }) => {
-      const before = this.#pairs.get(inboundSpi) ?? { packetsIn: 0, octets: 0 }
+    const moved = pairs.map(({ peer, inboundSpi, packetsIn, packetsOut, octetsIn, octetsOut }) => {
+      const before = this.#pairs.get(inboundSpi) ?? { packetsIn: 0, packetsOut: 0, octets: 0 }
       const octets = octetsIn + octetsOut
-      this.#pairs.set(inboundSpi, { packetsIn, octets })
+      this.#pairs.set(inboundSpi, { packetsIn, packetsOut, octets })
       const heard = packetsIn > before.packetsIn
       if (heard) peers.add(peer)
-      return { peer, inboundSpi, at: heard ? now : undefined, octets: octets - before.octets }
+      const sent = packetsOut > before.packetsOut
+      return { peer, inboundSpi, at: heard ? now : undefined, octets: octets - before.octets, sent }
     })
     return { pairs: moved, peers: [...peers], sessions: sessions.map((counters) => this.#session(counters)), tunnels }
   }

@@ -66,7 +66,18 @@ export class CallSide {
       },
       broken: () => this.finish(call, { why: 'a bug of ours', byPeer: false }),
     })
-    const call: Call = { id, peer, request, hostName, seat, link, configured: undefined, silent: false, ended: false }
+    const call: Call = {
+      id,
+      peer,
+      request,
+      hostName,
+      seat,
+      link,
+      configured: undefined,
+      silent: false,
+      asked: false,
+      ended: false,
+    }
     this.#s.calls.set(id, call)
     peer.calls.set(id, call)
     this.#s.keeper?.callChanged(id)
@@ -79,7 +90,8 @@ export class CallSide {
     if (!peer) return () => {}
     const record = records.get(`call/${standing.call}`) as CallRecord | undefined
     const policy = this.#s.owner.pppPolicy(peer, undefined)
-    const former = record?.link && { record: record.link, now: this.#s.platform.clock.now() }
+    const { clock, random } = this.#s.platform
+    const former = record?.link && { record: record.link, at: { now: clock.now(), random } }
     const call = this.#seat(standing, peer, this.#s.cores.ppp(policy, former))
     call.configured = record?.configured
     if (!record || record.leaving || !this.#s.owner.resumed(call, record.kept))
@@ -108,6 +120,9 @@ export class CallSide {
     switch (effect.do) {
       case 'send':
         return this.#s.fastPath.sendPpp(call.id, effect.protocol, effect.payload)
+      case 'ask':
+        call.asked = true
+        return this.#s.l2tp({ on: 'probe', call: call.id })
       case 'verify':
         return this.#s.driver.job(
           call.seat,

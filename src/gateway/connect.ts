@@ -17,7 +17,7 @@ import { EventLog } from './event-log.ts'
 import { farewell } from './farewell.ts'
 import type { Admission, Call, CallEnd, EndpointOwner, Network, Peer } from './owner.ts'
 import type { Platform } from './platform.ts'
-import { patience, pppRestart } from './policies.ts'
+import { doubt, patience, pppRestart } from './policies.ts'
 
 export type ConnectOptions = {
   /** The gateway: address in canonical text, and its UDP ports (500 and 4500). */
@@ -322,7 +322,7 @@ function ikePolicyOf({ ike, esp, preSharedKey, certificates, deadPeerSeconds, fo
     replayWindow: 1024,
     publicAddress: undefined,
     forceEncapsulation,
-    dpd: patience(deadPeerSeconds),
+    dpd: doubt(deadPeerSeconds),
     keepaliveSeconds: 20,
     halfOpen: { perSource: 16, total: 64 },
     disabled: [],

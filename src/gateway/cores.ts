@@ -9,7 +9,7 @@ import { L2tpCore } from '../l2tp/core.ts'
 import type { PppEffect, PppInput, PppLinkStatus, PppPolicy } from '../ppp/contract.ts'
 import { type LinkRecord, PppLink } from '../ppp/link.ts'
 import type { Durable, Records } from '../wire/durable.ts'
-import type { Instant, Machine } from '../wire/machine.ts'
+import type { At, Instant, Machine } from '../wire/machine.ts'
 
 export type IkeMachine = Machine<IkeInput, IkeEffect> &
   Durable & { status(): readonly IkeSaStatus[]; standing(): readonly StandingPeer[] }
@@ -33,7 +33,7 @@ export type InformSettings = {
 export type Cores = {
   ike(policy: IkePolicy, former?: Former): IkeMachine
   l2tp(policy: L2tpPolicy, former?: Former): L2tpMachine
-  ppp(policy: PppPolicy, former?: { readonly record: LinkRecord; readonly now: Instant }): PppMachine
+  ppp(policy: PppPolicy, former?: { readonly record: LinkRecord; readonly at: At }): PppMachine
   /** The answer to an IPv4 packet that holds a DHCPINFORM, as another one; undefined where none is due. */
   inform(packet: Uint8Array, settings: InformSettings): Uint8Array | undefined
 }
@@ -41,6 +41,6 @@ export type Cores = {
 export const cores: Cores = {
   ike: (policy, former) => new IkeCore(policy, former),
   l2tp: (policy, former) => new L2tpCore(policy, former),
-  ppp: (policy, former) => (former ? PppLink.restored(policy, former.record, former.now) : new PppLink(policy)),
+  ppp: (policy, former) => (former ? PppLink.restored(policy, former.record, former.at) : new PppLink(policy)),
   inform: answerInform,
 }

@@ -286,11 +286,21 @@ export class Endpoint {
     })
   }
 
+  /** Something came from a host whose calls had PPP ask for it. */
+  #answerAsked(id: PeerId): void {
+    for (const call of this.#s.peers.get(id)?.calls.values() ?? []) {
+      if (!call.asked) continue
+      call.asked = false
+      call.seat.send({ on: 'heard', inbound: false, user: false, below: true })
+    }
+  }
+
   #look(): void {
     this.#lookedAt = this.#s.platform.clock.now()
     const moved = this.#s.activity.since(this.#s.fastPath.activity(), this.#s.platform.clock.now())
     if (moved.pairs.length > 0) this.#ike.send({ on: 'heard', pairs: moved.pairs })
     if (moved.peers.length > 0) this.#l2tp.send({ on: 'heard', peers: moved.peers })
+    for (const peer of moved.peers) this.#answerAsked(peer)
     for (const counters of moved.tunnels) this.#s.owner.tunnelCounted?.(counters)
     for (const { counters, inbound, user, wrongSource } of moved.sessions) {
       const call = this.#s.calls.get(counters.session)

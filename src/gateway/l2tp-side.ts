@@ -84,7 +84,7 @@ export class L2tpSide {
     }
     this.#idleSince.delete(id)
     const peer = this.#s.peers.get(id)
-    if (!peer || peer.calls.size > 0 || this.#machine.status().some((tunnel) => tunnel.peer === id)) return
+    if (!peer || peer.site !== undefined || peer.calls.size > 0 || this.#machine.status().some((tunnel) => tunnel.peer === id)) return
     this.#s.ike({ on: 'disconnect', peer: id, reason: 'no L2TP for ten minutes' })
   }
 
@@ -94,8 +94,7 @@ export class L2tpSide {
   }
 
   #broke(input: L2tpInput): void {
-    const peer =
-      'peer' in input ? input.peer : input.on === 'hangUp' ? this.#s.calls.get(input.call)?.peer.id : undefined
+    const peer = 'peer' in input ? input.peer : 'call' in input ? this.#s.calls.get(input.call)?.peer.id : undefined
     if (peer !== undefined && input.on !== 'peerGone') this.#s.ike({ on: 'disconnect', peer, reason: 'a bug of ours' })
   }
 }

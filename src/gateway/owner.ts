@@ -39,6 +39,8 @@ export type Call = {
   configured: (Change & { readonly do: 'configureSession' }) | undefined
   /** PPP said that nobody is there any more. */
   silent: boolean
+  /** PPP wants to know whether anything comes from its host. */
+  asked: boolean
   ended: boolean
 }
 

@@ -13,16 +13,22 @@ import type { LinkState } from './demand-dial.ts'
 import type { PoolPlan } from './pool.ts'
 import { authenticationOf, ruleCertificatesOf } from './rule-authentication.ts'
 
+type Asking = { readonly idleSeconds: number; readonly intervalSeconds: number; readonly tries: number }
+
 /**
- * Our own: when somebody quiet is asked for a sign, so that he is known to be gone within `seconds` in all: asked after a third, then three
- * times a sixth apart. What is left, a sixth, covers the second's grain of the activity and a lost answer.
+ * Our own: when PPP asks somebody quiet for a sign, so that he is known to be gone within `seconds` in all. Half of it may be quiet, since each question is
+ * work at both ends, ten thousand times over; then three questions. A twentieth is left for the second's grain of the activity.
  */
-export function patience(seconds: number): { idleSeconds: number; intervalSeconds: number; tries: number } {
-  return {
-    idleSeconds: Math.max(2, Math.floor(seconds / 3)),
-    intervalSeconds: Math.max(1, Math.floor(seconds / 6)),
-    tries: 3,
-  }
+export function patience(seconds: number): Asking {
+  return { idleSeconds: Math.max(1, seconds * 0.5), intervalSeconds: Math.max(0.5, seconds * 0.15), tries: 3 }
+}
+
+/**
+ * The same for IKE, which asks where there is doubt: PPP's first question found no answer, or there is no PPP. An answer to PPP comes through the SA, and so it is
+ * one to IKE (RFC 3706 §5.4); among peers with a living session dead-peer detection costs nothing.
+ */
+export function doubt(seconds: number): Asking {
+  return { idleSeconds: Math.max(1, seconds * 0.63), intervalSeconds: Math.max(0.5, seconds * 0.1), tries: 3 }
 }
 
 export function ikePolicyOf(configuration: Configuration): IkePolicy {
@@ -41,7 +47,7 @@ export function ikePolicyOf(configuration: Configuration): IkePolicy {
     replayWindow: remoteAccess.replayWindow,
     publicAddress,
     ports,
-    dpd: { ...patience(remoteAccess.deadPeerSeconds), dozing: patience(remoteAccess.deadPeerSecondsAndroid) },
+    dpd: { ...doubt(remoteAccess.deadPeerSeconds), dozing: doubt(remoteAccess.deadPeerSecondsAndroid) },
     // RFC 3948 §4's default.
     keepaliveSeconds: 20,
     halfOpen: remoteAccess.halfOpen,

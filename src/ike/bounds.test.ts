@@ -27,6 +27,7 @@ function peerOf(identity: string, at: Path): Peer {
     pairs: new Map(),
     using: undefined,
     heardAt: 0,
+    sentAt: undefined,
     probe: undefined,
     sequence: 1,
     request: undefined,

@@ -212,6 +212,8 @@ export type IkeInput =
         readonly inboundSpi: number
         readonly at: Instant | undefined
         readonly octets: number
+        /** Packets of ours went out. */
+        readonly sent?: boolean
       }[]
     }
   /** First authenticated packet on a pair. `truncation`: to how many bits the peer cuts SHA2-256; the fast path goes along. Said again when that changes. */

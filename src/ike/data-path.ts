@@ -11,11 +11,12 @@ import { type Truncation, truncationFound } from './truncation.ts'
 import type { Turn } from './turn.ts'
 
 export function heard(turn: Turn, pairs: (IkeInput & { on: 'heard' })['pairs']): void {
-  for (const { inboundSpi, at, octets } of pairs) {
+  for (const { inboundSpi, at, octets, sent } of pairs) {
     const found = findPair(turn, inboundSpi)
     if (!found) continue
     const { peer, pair } = found
     pair.octets += octets
+    if (sent) peer.sentAt = turn.now
     if (at !== undefined) {
       pair.heardAt = Math.max(pair.heardAt, at)
       heardFrom(peer, at)

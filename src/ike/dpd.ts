@@ -1,6 +1,6 @@
 // Dead-peer detection (RFC 3706): a peer from which nothing was heard for a while is asked, and after some unanswered questions it is dead. Any
-// authentic message or packet counts as life, so a busy peer is never asked.
-import { type Instant, jittered, type Random } from '../wire/machine.ts'
+// authentic message or packet counts as life (§5.4), what PPP's echoes bring among it: so a busy peer is never asked, nor one whose session asks for itself.
+import { gathered, type Instant, jittered, type Random } from '../wire/machine.ts'
 import type { ClientKind } from './contract.ts'
 import { inform } from './exchanges/informational.ts'
 import { endPeer } from './peers.ts'
@@ -34,26 +34,26 @@ export function alive(turn: Turn, sa: IkeSa): void {
 
 export function armProbe(turn: Turn, peer: Peer): void {
   const { idleSeconds } = figures(turn, peer.client)
-  if (idleSeconds > 0) arm(turn, `probe ${peer.id}`, peer.heardAt + jittered(turn.random, idleSeconds * 1000, 0.05))
+  if (idleSeconds > 0) armAfter(turn, peer, peer.heardAt, idleSeconds)
+}
+
+function armAfter(turn: Turn, peer: Peer, since: Instant, seconds: number): void {
+  arm(turn, `probe ${peer.id}`, gathered(since + jittered(turn.random, seconds * 1000, 0.05)))
 }
 
 /** The timer is due: the peer was heard in the meantime, or is asked, or is dead. */
 export function probeDue(turn: Turn, peer: Peer): void {
   const { idleSeconds, intervalSeconds, tries } = figures(turn, peer.client)
   const sa = standingSa(turn, peer)
-  // A peer that does not speak DPD, or has no ISAKMP SA now, can't be asked: L2TP's HELLO and the lifetimes see to it.
-  if (!sa?.dpd || peer.heardAt + idleSeconds * 950 > turn.now) return armAgain(turn, peer, idleSeconds)
+  if (peer.heardAt + idleSeconds * 950 > turn.now) return armAfter(turn, peer, peer.heardAt, idleSeconds)
+  // A peer that does not speak DPD, or has no ISAKMP SA now, can't be asked: PPP, L2TP's HELLO and the lifetimes see to it.
+  if (!sa?.dpd) return armAfter(turn, peer, turn.now, idleSeconds)
   const sent = peer.probe?.sent ?? 0
   if (sent >= tries) return die(turn, peer)
   peer.sequence = (peer.sequence + 1) >>> 0
   inform(turn, sa, [deadPeerProbe(sa.cookies, peer.sequence, false)])
   peer.probe = { sent: sent + 1 }
-  arm(turn, `probe ${peer.id}`, turn.now + intervalSeconds * 1000)
-}
-
-function armAgain(turn: Turn, peer: Peer, idleSeconds: number): void {
-  const wanted = peer.heardAt + jittered(turn.random, idleSeconds * 1000, 0.05)
-  arm(turn, `probe ${peer.id}`, Math.max(wanted, turn.now + 1000))
+  arm(turn, `probe ${peer.id}`, gathered(turn.now + intervalSeconds * 1000))
 }
 
 function die(turn: Turn, peer: Peer): void {

@@ -43,9 +43,9 @@ export function armIkeTimers(turn: Turn, sa: IkeSa, lifeSeconds: number): void {
 }
 
 /** None where the policy wants none. */
-export function armKeepalive(turn: Turn, sa: IkeSa): void {
+export function armKeepalive(turn: Turn, sa: IkeSa, since: Instant = turn.now): void {
   const { keepaliveSeconds } = policyOf(turn)
-  if (keepaliveSeconds > 0) arm(turn, `keepalive ${sa.id}`, turn.now + keepaliveSeconds * 1000)
+  if (keepaliveSeconds > 0) arm(turn, `keepalive ${sa.id}`, since + keepaliveSeconds * 1000)
 }
 
 export function armPairTimers(turn: Turn, pair: Pair): void {

@@ -67,6 +67,7 @@ function newPeer(turn: Turn, sa: IkeSa): Peer {
     pairs: new Map(),
     using: undefined,
     heardAt: turn.now,
+    sentAt: undefined,
     probe: undefined,
     sequence: firstSequence(turn.random),
     request: sa.request?.number,

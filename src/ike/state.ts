@@ -377,6 +377,8 @@ export type Peer = {
   /** Inbound SPI of the pair that carries our packets. */
   using: number | undefined
   heardAt: Instant
+  /** When packets of ours were last seen to go out through its pairs. */
+  sentAt: Instant | undefined
   /** Dead-peer detection in progress. */
   probe: { readonly sent: number } | undefined
   /** Of our last R-U-THERE; it only rises (RFC 3706 §5.3), or Openswan and libreswan answer no more. */

@@ -11,7 +11,7 @@ import { drainDue, expireIke, expirePair, lost, rekeyPair, retire } from './reke
 import { fewSends, sendAgain } from './retransmit.ts'
 import { advance, dropSa, localPorts } from './sa.ts'
 import type { IkeSa } from './state.ts'
-import { emit, type Turn } from './turn.ts'
+import { emit, policyOf, type Turn } from './turn.ts'
 
 export function timerDue(turn: Turn, timer: string): void {
   const [what, id, messageId] = timer.split(' ') as [string, string, string | undefined]
@@ -81,9 +81,12 @@ function quickDue(turn: Turn, sa: IkeSa, messageId: number): void {
   else unfinished(turn, sa, messageId, quick)
 }
 
-// RFC 3948 §4: whoever is behind the NAT keeps its binding alive.
+// RFC 3948 §4: whoever is behind the NAT keeps its binding alive, if no other packet has gone out for as long. Of the peer's pairs it is known to the second.
 function keepalive(turn: Turn, sa: IkeSa): void {
   if (sa.phase1.is !== 'established' || sa.replaced) return
+  const sentAt = turn.state.peers.peek(sa.peer ?? -1)?.sentAt
+  if (sentAt !== undefined && sentAt + policyOf(turn).keepaliveSeconds * 1000 > turn.now)
+    return armKeepalive(turn, sa, sentAt)
   emit(turn, { do: 'keepalive', path: sa.path })
   armKeepalive(turn, sa)
 }

@@ -35,6 +35,8 @@ export type L2tpInput =
   | { readonly on: 'peerGone'; readonly peer: PeerId }
   /** Data came from the peer: its control connection need not be probed. */
   | { readonly on: 'heard'; readonly peers: readonly PeerId[] }
+  /** Is the peer of this call there? HELLO, unless something waits for an acknowledgement already. A call that is not up any more is passed over. */
+  | { readonly on: 'probe'; readonly call: CallId }
   /** The LAC role: bring up a control connection (or use the one there is) and a session. Answered by `callUp` or `callFailed`, with the same `request`. */
   | {
       readonly on: 'call'

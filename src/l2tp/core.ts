@@ -118,6 +118,11 @@ export class L2tpCore implements Machine<L2tpInput, L2tpEffect>, Durable {
       case 'call':
         this.#call(around, input)
         break
+      case 'probe': {
+        const found = this.#session(input.call)
+        if (found) this.#probe(around, found.connection)
+        break
+      }
       case 'hangUp':
         this.#hangUp(around, input)
         break

@@ -16,7 +16,7 @@ export type PppPolicy = {
   readonly credentials: { readonly user: string; readonly password: Secret } | undefined
   /** MRU that we ask for, in octets (RFC 1661 §6.1). */
   readonly mru: number
-  /** Echo after this many quiet seconds, and each interval after; unanswered ones until the link is dead. */
+  /** Echo after this many quiet seconds (up to a tenth earlier), and each interval after; unanswered ones until the link is dead. */
   readonly echo: { readonly idleSeconds: number; readonly intervalSeconds: number; readonly tries: number }
   /** Restart timer in ms and counts (RFC 1661 §4.6). */
   readonly restart: {
@@ -57,7 +57,13 @@ export type PppInput =
   | { readonly on: 'verdict'; readonly job: number; readonly verdict: AuthVerdict }
   | { readonly on: 'grant'; readonly job: number; readonly grant: NetworkGrant }
   /** Inner traffic since the last time: resets idle and echo. `inbound`: something came from the peer. `user`: IP packets of the user moved. */
-  | { readonly on: 'heard'; readonly inbound: boolean; readonly user: boolean }
+  | {
+      readonly on: 'heard'
+      readonly inbound: boolean
+      readonly user: boolean
+      /** Since an `ask` something came from the peer's host, whatever it was. */
+      readonly below?: boolean
+    }
   /** Terminate the link politely (RFC 1661 §3.7). `reason` goes into the report and, escaped, into the Terminate-Request's data. */
   | { readonly on: 'close'; readonly reason: string }
   /** The lower layer is gone. */
@@ -65,6 +71,8 @@ export type PppInput =
 
 export type PppEffect =
   | { readonly do: 'send'; readonly protocol: number; readonly payload: Uint8Array }
+  /** The peer answers no echo and never did: is its host there? Below is asked, and says `heard` if so. */
+  | { readonly do: 'ask' }
   /** Server: judge this attempt (local users, RADIUS). */
   | { readonly do: 'verify'; readonly job: number; readonly attempt: AuthAttempt }
   /** Server: authenticated; which addresses? */

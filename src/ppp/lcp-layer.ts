@@ -1,7 +1,7 @@
 // LCP of one link beyond its options: echoes and keeping watch by them, identifications, Protocol-Rejects, and what Terminate-Requests say.
 import { printable } from '../wire/codec.ts'
 import { WireError } from '../wire/errors.ts'
-import type { At, Instant } from '../wire/machine.ts'
+import { type At, earlier, type Instant } from '../wire/machine.ts'
 import { ControlProtocol, type ControlRecord, type Output, type Restart } from './control-protocol.ts'
 import { KeepAlive, type KeepAliveSettings } from './keep-alive.ts'
 import { type LcpPeer, type LcpRecord, LcpRules, type LcpSettings } from './lcp.ts'
@@ -25,6 +25,8 @@ export type LcpOutput =
   /** The peer doesn't speak a protocol of ours. */
   | { readonly is: 'rejected'; readonly protocol: number }
   | { readonly is: 'silent'; readonly seconds: number }
+  /** The layer below is to be asked whether the peer's host is there. */
+  | { readonly is: 'ask' }
   | { readonly is: 'invalid'; readonly why: string }
 
 export type LcpLayerRecord = {
@@ -63,8 +65,7 @@ export class LcpLayer {
   }
 
   get deadline(): Instant | undefined {
-    const due = [this.#control.deadline, this.#keepAlive.deadline].filter((at) => at !== undefined)
-    return due.length === 0 ? undefined : Math.min(...due)
+    return earlier(this.#control.deadline, this.#keepAlive.deadline)
   }
 
   get peer(): LcpPeer {
@@ -104,16 +105,16 @@ export class LcpLayer {
 
   tick(at: At): readonly LcpOutput[] {
     const outputs = this.#outputs(this.#control.tick(at), at)
-    const asked = this.#keepAlive.tick(at.now)
-    if (asked?.is === 'silent') return [...outputs, { is: 'silent', seconds: asked.seconds }]
-    return asked
-      ? [...outputs, this.#send({ is: 'Echo-Request', id: this.#control.takeId(), ...this.#empty() })]
-      : outputs
+    const step = this.#keepAlive.tick(at)
+    if (!step) return outputs
+    if (step.is === 'silent') return [...outputs, step]
+    const echo = () => this.#send({ is: 'Echo-Request', id: this.#control.takeId(), ...this.#empty() })
+    return [...outputs, ...(step.echo ? [echo()] : []), ...(step.below ? [{ is: 'ask' } as const] : [])]
   }
 
   /** Begins to ask whether the peer is there, when nothing comes from it. */
-  watch(now: Instant): void {
-    this.#keepAlive.start(now)
+  watch(at: At): void {
+    this.#keepAlive.start(at)
   }
 
   unwatch(): void {
@@ -122,6 +123,11 @@ export class LcpLayer {
 
   heard(now: Instant): void {
     this.#keepAlive.heard(now)
+  }
+
+  /** The peer's host was heard, not on this link. */
+  heardBelow(now: Instant): void {
+    this.#keepAlive.heardBelow(now)
   }
 
   /** RFC 1661 §5.7. */
@@ -171,6 +177,9 @@ export class LcpLayer {
           return [this.#fault(this.rules.fault!)]
         }
         return [this.#send({ is: 'Echo-Reply', id: packet.id, magic, data: packet.data })]
+      case 'Echo-Reply':
+        this.#keepAlive.replied()
+        return []
       case 'Identification': {
         const text = printable(packet.data, 120)
         if (text.startsWith('MSRAS')) this.#peerIsWindows = true

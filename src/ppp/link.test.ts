@@ -45,6 +45,8 @@ const INPUTS: readonly (readonly [string, PppInput])[] = [
   ['verdict', { on: 'verdict', job: 1, verdict: accepted }],
   ['grant', { on: 'grant', job: 2, grant }],
   ['heard', { on: 'heard', inbound: true, user: true }],
+  ['heard below', { on: 'heard', inbound: false, user: false, below: true }],
+  ['LCP Echo-Reply', frame('c021 0a 02 0008 00000000')],
   ['close', { on: 'close', reason: 'operator' }],
   ['down', { on: 'down' }],
 ]
@@ -379,7 +381,7 @@ describe('LCP', () => {
     const anew = gw.recv('c021 0105000a 0506aabbccdd')
     expect(anew[0]).toMatchObject({ do: 'network', ipv4: undefined })
     expect(frames(anew)).toEqual([
-      shown('c021 01020016 01040578 0304c023 050602020202 0702 0802'),
+      shown('c021 01020016 01040578 0304c023 050603030303 0702 0802'),
       shown('c021 0205000a 0506aabbccdd'),
     ])
     expect(gw.link.status().phase).toBe('establish')
@@ -519,7 +521,7 @@ describe('the network phase', () => {
 })
 
 describe('is the peer there?', () => {
-  test('asked after 20 quiet seconds, three times 10 s apart; gone after 50 s', () => {
+  test('asked after 18 to 20 quiet seconds, three times 10 s apart; gone after 48 to 50', () => {
     const gw = serverIn('network')
     const seen = gw.wait(60_000)
     expect(frames(seen)).toEqual([
@@ -529,8 +531,8 @@ describe('is the peer there?', () => {
       `c021 05050017${ascii('Peer not responding')}`,
     ])
     expect(events(seen)).toEqual([
-      { event: 'ppp.peer.silent', quietSeconds: 50 },
-      { event: 'ppp.closed', user: 'alice', byPeer: false, why: 'the peer was silent for 50 s' },
+      { event: 'ppp.peer.silent', quietSeconds: 49 },
+      { event: 'ppp.closed', user: 'alice', byPeer: false, why: 'the peer was silent for 49 s' },
     ])
   })
 
@@ -539,8 +541,37 @@ describe('is the peer there?', () => {
       const gw = serverIn('network')
       gw.wait(45_000)
       gw.give(input)
-      expect(frames(gw.wait(19_999))).toEqual([])
+      expect(frames(gw.wait(17_999))).toEqual([])
     }
+  })
+
+  test('one that answers no echo and whose host is there keeps its link; the layer below is asked from then on', () => {
+    const gw = serverIn('network')
+    const asked: string[] = []
+    for (let second = 0; second < 120; second++)
+      for (const one of gw.wait(1000)) {
+        asked.push(typeof one === 'string' ? 'echo' : one.do)
+        if (typeof one !== 'string' && one.do === 'ask')
+          gw.give({ on: 'heard', inbound: false, user: false, below: true })
+      }
+    expect([asked, gw.link.status().phase]).toEqual([
+      ['echo', 'echo', 'ask', 'echo', 'ask', 'ask', 'ask', 'ask', 'ask'],
+      'network',
+    ])
+  })
+
+  test('one that answered an echo once and does no more is gone, whatever its host says', () => {
+    const gw = serverIn('network')
+    gw.wait(20_000)
+    gw.recv('c021 0a02000800000000')
+    const asked: string[] = []
+    for (let second = 0; second < 60; second++)
+      for (const one of gw.wait(1000)) {
+        asked.push(typeof one === 'string' ? 'frame' : one.do === 'report' ? one.event.event : one.do)
+        gw.give({ on: 'heard', inbound: false, user: false, below: true })
+      }
+    const end = ['ppp.peer.silent', 'network', 'frame', 'ppp.closed', 'finished']
+    expect(asked).toEqual(['frame', 'frame', 'frame', ...end])
   })
 
   test('our own packets are no sign of life', () => {

@@ -11,7 +11,7 @@
 import type { AuthEffect, AuthInput, AuthKind } from '../auth/contract.ts'
 import { KIND_NAMES, WEAK_KINDS } from '../auth/names.ts'
 import { printable } from '../wire/codec.ts'
-import type { At, Instant, Machine } from '../wire/machine.ts'
+import { type At, earlier, type Instant, type Machine } from '../wire/machine.ts'
 import { Authentication } from './authentication.ts'
 import type { NetworkGrant, PppEffect, PppInput, PppLinkStatus, PppPolicy } from './contract.ts'
 import type { PppEvent } from './events.ts'
@@ -113,10 +113,10 @@ export class PppLink implements Machine<PppInput, PppEffect> {
   }
 
   /** A link that an earlier daemon had; its peer counts as heard now. */
-  static restored(policy: PppPolicy, record: LinkRecord, now: Instant): PppLink {
+  static restored(policy: PppPolicy, record: LinkRecord, at: At): PppLink {
     const link = new PppLink(policy)
     link.#lcp.restore(record.lcp)
-    link.#lcp.watch(now)
+    link.#lcp.watch(at)
     link.#network = new NetworkLayer(policy.restart, undefined, undefined, record.network)
     link.#timers.restore(record.timers)
     link.#jobs = record.jobs
@@ -132,13 +132,8 @@ export class PppLink implements Machine<PppInput, PppEffect> {
 
   get deadline(): Instant | undefined {
     if (this.#phase.is === 'over') return undefined
-    const due = [
-      this.#lcp.deadline,
-      this.#network?.deadline,
-      this.#authentication?.deadline,
-      this.#timers.deadline,
-    ].filter((at) => at !== undefined)
-    return due.length === 0 ? undefined : Math.min(...due)
+    const layers = earlier(this.#lcp.deadline, this.#network?.deadline)
+    return earlier(earlier(layers, this.#authentication?.deadline), this.#timers.deadline)
   }
 
   status(): PppLinkStatus {
@@ -182,6 +177,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
         return
       case 'heard':
         if (input.inbound) this.#lcp.heard(at.now)
+        if (input.below) this.#lcp.heardBelow(at.now)
         if (input.user && this.#timers.has('idle')) this.#timers.set('idle', at.now + this.#idleMs)
         return
       case 'close':
@@ -237,6 +233,9 @@ export class PppLink implements Machine<PppInput, PppEffect> {
           break
         case 'silent':
           this.#silent(output.seconds, at)
+          break
+        case 'ask':
+          this.#out.push({ do: 'ask' })
           break
         case 'invalid':
           this.#invalid(output.why)
@@ -367,7 +366,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
     this.#user = user
     this.#timers.clear('set-up', 'authentication')
     this.#timers.set('network', at.now + WITHOUT_NETWORK_MS)
-    this.#lcp.watch(at.now)
+    this.#lcp.watch(at)
     if (this.#policy.role === 'server') {
       const job = this.#nextJob()
       this.#phase = { is: 'network', user, granting: job, authentication }

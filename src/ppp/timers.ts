@@ -1,11 +1,13 @@
 // A handful of named deadlines.
-import type { Instant } from '../wire/machine.ts'
+import { earlier, type Instant } from '../wire/machine.ts'
 
 export class Timers<Name extends string> {
   readonly #due: Map<Name, Instant> = new Map()
 
   get deadline(): Instant | undefined {
-    return this.#due.size === 0 ? undefined : Math.min(...this.#due.values())
+    let first: Instant | undefined
+    for (const at of this.#due.values()) first = earlier(first, at)
+    return first
   }
 
   set(name: Name, at: Instant): void {

@@ -22,6 +22,12 @@ export interface Machine<Input, Effect> {
   readonly deadline: Instant | undefined
 }
 
+/** The earlier of two deadlines, either of which may not be set. Asked after every input, so it makes nothing. */
+export function earlier(a: Instant | undefined, b: Instant | undefined): Instant | undefined {
+  if (a === undefined) return b
+  return b === undefined || a < b ? a : b
+}
+
 /** A uniform integer in [0, bound), without modulo bias; `bound` at most 2^32. */
 export function randomBelow(random: Random, bound: number): number {
   const limit = Math.floor(0x1_0000_0000 / bound) * bound
@@ -30,6 +36,14 @@ export function randomBelow(random: Random, bound: number): number {
     const value = a * 0x100_0000 + b * 0x1_0000 + c * 0x100 + d
     if (value < limit) return value % bound
   }
+}
+
+/** Of the grid that moments share which may be a little late. Our own: nobody notices a tenth of a second in a wait of many seconds. */
+const gridMs = 100
+
+/** `at` or a little later, so that what many machines have to do then is done in one go: waking up costs more than most of what is done. */
+export function gathered(at: Instant): Instant {
+  return Math.ceil(at / gridMs) * gridMs
 }
 
 /** `base` milliseconds spread by up to ± `share` (0.1 = ten percent), so that ten thousand timers don't fire together. */

@@ -8,7 +8,7 @@ import { Endpoint } from '../../gateway/endpoint.ts'
 import { EventLog } from '../../gateway/event-log.ts'
 import { farewell } from '../../gateway/farewell.ts'
 import type { Admission, Call, CallEnd, EndpointOwner, Network, Peer } from '../../gateway/owner.ts'
-import { patience, pppRestart } from '../../gateway/policies.ts'
+import { doubt, patience, pppRestart } from '../../gateway/policies.ts'
 import type { IkePolicy, PeerGoneReason, Work, WorkResult } from '../../ike/contract.ts'
 import type { Change, FastPath } from '../../platform/fast-path.ts'
 import { systemClock, systemRandom, systemTimers } from '../../platform/linux/system-clock.ts'
@@ -320,7 +320,7 @@ function ikePolicyOf({ ike, esp, preSharedKey, deadPeerSeconds }: FleetOptions):
     lifetimes: { ikeSeconds: 28_800, espSeconds: 3600, espKilobytes: undefined },
     replayWindow: 64,
     publicAddress: undefined,
-    dpd: patience(deadPeerSeconds),
+    dpd: doubt(deadPeerSeconds),
     keepaliveSeconds: 20,
     halfOpen: { perSource: 16, total: 64 },
     disabled: [],
