@@ -1,8 +1,11 @@
 // Tunnel mode with strongSwan by certificates: both roles, methods in order, and peers whose certificates are refused; main mode with libreswan. They run on the
 // machine itself, strongSwan with its userland ESP, so there are no guests; a minute, with `npm run interop:certificates` only.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { pkcs12 } from '../../src/pki/pkcs12.ts'
-import { authority, certify, type Issued, type Kind } from '../fakes/authority.ts'
+import { authority, certify, crlOf, type Issued, type Kind } from '../fakes/authority.ts'
 import type { Gateway } from './lab/gateway.ts'
 import { type Lab, openLab } from './lab/lab.ts'
 import { libreswanOnce, NativeSwan } from './lab/native-swan.ts'
@@ -146,6 +149,50 @@ conn site
     await initiate()
     expect(await pingFromUs()).toContain('3 received')
     expect(running.log).toContain(`identity ${peer}`)
+  })
+
+  describe('revocation', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-crl-'))
+    afterAll(() => rmSync(folder, { recursive: true, force: true }))
+    const now = Date.now()
+    const lists = {
+      good: crlOf(root, [], { from: now - 60_000, to: now + day }),
+      revoked: crlOf(root, [branch], { from: now - 60_000, to: now + day }),
+      expired: crlOf(root, [], { from: now - 9 * day, to: now - day }),
+    }
+    /** Nobody listens there. */
+    const nowhere = 'http://127.0.0.1:9/crl'
+    const placeOf = (list: keyof typeof lists | 'unreachable') => {
+      if (list === 'unreachable') return nowhere
+      const path = join(folder, list)
+      writeFileSync(path, lists[list])
+      return path
+    }
+
+    test.each([
+      ['off', 'good', 'in'],
+      ['off', 'revoked', 'in'],
+      ['off', 'expired', 'in'],
+      ['off', 'unreachable', 'in'],
+      ['standard', 'good', 'in'],
+      ['standard', 'revoked', /CN=branch.*was revoked on/],
+      ['standard', 'expired', 'in'],
+      ['standard', 'unreachable', 'in'],
+      ['strict', 'good', 'in'],
+      ['strict', 'revoked', /CN=branch.*was revoked on/],
+      ['strict', 'expired', /can't be found out \(.*expired on .*strict/],
+      ['strict', 'unreachable', /can't be found out .*strict/],
+    ] as const)('%s, the list is %s: %s', slowly, async (revocation, list, outcome) => {
+      const judged = { ...certificates, revocation, crls: [placeOf(list)] }
+      const running = await begin('by-peer', { certificates: judged }, branch)
+      const came = await initiate().then(
+        () => true,
+        () => false,
+      )
+      expect(came).toBe(outcome === 'in')
+      if (outcome === 'in') expect(await pingFromThem()).toContain('3 received')
+      else await running.says(outcome, { timeoutMs: 20_000 })
+    })
   })
 
   test('somebody else of the same authority: refused by us who began, and strongSwan is told', slowly, async () => {

@@ -32,6 +32,8 @@ export type Dial = {
   certificate?: Certificate
   /** Both lifetimes; absent: an hour and more. */
   lifetimes?: { ikeSeconds: number; espSeconds: number }
+  /** SHA2-256 in ESP is cut to 96 bits, as a draft of RFC 4868 said. */
+  truncated?: boolean
   /** Lets pppd offer CCP (BSD and deflate), which the gateway must refuse without harm. */
   ccp?: boolean
   /**

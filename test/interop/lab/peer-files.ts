@@ -4,7 +4,7 @@ import type { Dial } from './client.ts'
 type Addressed = Dial & { server: string }
 
 /** Our proposal strings are strongSwan's own, and swanctl's lists never grow by themselves: no «!» needed. */
-export function swanctlConf({ server, ike, esp, psk, lifetimes, certificate }: Addressed): string {
+export function swanctlConf({ server, ike, esp, psk, lifetimes, certificate, truncated }: Addressed): string {
   const times = lifetimes ?? { ikeSeconds: 14_400, espSeconds: 3_600 }
   return `
 connections {
@@ -24,6 +24,7 @@ connections {
         local_ts = dynamic[udp/1701]
         remote_ts = dynamic[udp/1701]
         esp_proposals = ${esp}
+        ${truncated ? 'sha256_96 = yes' : ''}
         rekey_time = ${times.espSeconds}s
         life_time = ${times.espSeconds + Math.max(30, Math.round(times.espSeconds / 10))}s
         rand_time = 0
@@ -75,6 +76,7 @@ conn l2tp
   ike=${libreProposal(dial.ike)}
   phase2alg=${libreProposal(esp)}${group === undefined ? '' : `;${libreProposal(group)}`}
   pfs=${group === undefined ? 'no' : 'yes'}
+  sha2-truncbug=${dial.truncated ? 'yes' : 'no'}
   ikelifetime=${times.ikeSeconds}s
   salifetime=${times.espSeconds}s
   rekeymargin=${Math.max(5, Math.round(times.espSeconds / 10))}s
