@@ -92,6 +92,10 @@ void Control::bury() {
 void Control::clear() {
   undo_.clear();
   bury();
+  while (!tables_.sites.empty()) {
+    make(pipeline::RemoveTunnel{tables_.sites.begin()->first});
+    bury();
+  }
   while (!tables_.peers.empty()) {
     make(pipeline::RemovePeer{tables_.peers.begin()->first});
     bury();
@@ -159,6 +163,7 @@ void Control::make(const pipeline::RemovePeer& command) {
   const auto gone = std::make_shared<std::unique_ptr<Peer>>(std::move(tables_.peers.at(command.peer)));
   tables_.peers.erase(command.peer);
   tables_.marks.erase((*gone)->mark());
+  refreshSites(**gone);
   graves_.emplace_back([this, gone] { destroy(**gone); });
   undo([this, gone] {
     Peer& back = **gone;
@@ -166,6 +171,7 @@ void Control::make(const pipeline::RemovePeer& command) {
     for (const auto& session : back.sessions) tables_.sessions[session->id] = session.get();
     tables_.marks[back.mark()] = &back;
     tables_.peers[back.id] = std::move(*gone);
+    refreshSites(back);
   });
 }
 
@@ -184,7 +190,8 @@ void Control::destroy(Peer& peer) {
 
 void Control::make(const pipeline::AddPair& command) {
   Peer& peer = need(command.peer);
-  if (command.tunnel) noTunnels();
+  if (command.tunnel && !adopting_ && !tables_.sites.contains(command.tunnel->first))
+    throw Refused{"no-such-tunnel", "there is no tunnel " + number(command.tunnel->first)};
   if (command.inbound.spi < 256 || command.outbound.spi < 256)
     throw Refused{"bad-spi", "SPIs below 256 are reserved (RFC 4303 §2.1)"};
   if (command.replayWindow < esp::minimumReplayWindow || command.replayWindow > esp::maximumReplayWindow)
@@ -207,6 +214,8 @@ void Control::make(const pipeline::AddPair& command) {
   made->path = command.path;
   made->encapsulated = command.encapsulated;
   made->replayWindow = command.replayWindow;
+  made->tunnel = command.tunnel;
+  made->transport = command.transport;
   if (adopting_) {
     adoptSas(*made);
   } else {
@@ -219,10 +228,15 @@ void Control::make(const pipeline::AddPair& command) {
     removeSas(pair);
     tables_.pairs.erase(pair.inbound.spi);
     if (peer.active == &pair) peer.active = nullptr;
+    const auto tunnel = pair.tunnel;
     std::erase_if(peer.pairs, [&](const auto& one) { return one.get() == &pair; });
     setPolicy(peer);
+    if (tunnel) refreshSite(tunnel->first);
   });
-  if (command.use || (adopting_ && peer.policy && peer.policy->spi == pair.outbound.spi)) {
+  if (adopting_ && pair.tunnel) siteFor(pair.tunnel->first);
+  const bool carried =
+      pair.tunnel ? remains_.carries(pair.outbound.spi) : peer.policy && peer.policy->spi == pair.outbound.spi;
+  if (command.use || (adopting_ && carried)) {
     use(&pair, peer);
   } else {
     setPolicy(peer);
@@ -243,12 +257,14 @@ void Control::make(const pipeline::RemovePair& command) {
   const auto gone = std::make_shared<std::unique_ptr<Pair>>(std::move(*place));
   peer.pairs.erase(place);
   tables_.pairs.erase(pair.inbound.spi);
+  // Nothing leaves by an SA that is about to go.
+  if (pair.tunnel) refreshSite(pair.tunnel->first);
   if (peer.active == &pair) {
     Pair* successor = nullptr;
     for (const auto& one : peer.pairs) {
-      if (one->usable && (successor == nullptr || one->ordinal > successor->ordinal)) successor = one.get();
+      if (one->usable && !one->tunnel && (successor == nullptr || one->ordinal > successor->ordinal))
+        successor = one.get();
     }
-    // Nothing leaves by an SA that is about to go.
     peer.active = successor;
     setPolicy(peer);
   }
@@ -256,16 +272,18 @@ void Control::make(const pipeline::RemovePair& command) {
   undo([this, &peer, gone] {
     Pair& back = **gone;
     tables_.pairs[back.inbound.spi] = &back;
-    if (back.usable && (peer.active == nullptr || peer.active->ordinal < back.ordinal)) peer.active = &back;
+    const bool active = back.usable && !back.tunnel && (peer.active == nullptr || peer.active->ordinal < back.ordinal);
+    if (active) peer.active = &back;
     peer.pairs.push_back(std::move(*gone));
     setPolicy(peer);
+    if (back.tunnel) refreshSite(back.tunnel->first);
   });
 }
 
 void Control::make(const pipeline::Move& command) {
   Peer& peer = need(command.peer);
-  const Pair* pair = peer.best();
-  if (pair == nullptr) return;
+  if (peer.pairs.empty()) return;
+  const Pair* pair = peer.best() == nullptr ? peer.pairs.back().get() : peer.best();
   const Endpoint before = pair->path.remote;
   undo([this, &peer, before] { moveTo(peer, before); });
   moveTo(peer, command.path.remote);
@@ -313,12 +331,6 @@ void Control::make(const pipeline::ConfigureSession& command) {
   session.wanted = command.configuration;
   configure(session, command.configuration);
 }
-
-void Control::noTunnels() { throw Refused{"no-tunnels", "tunnel mode is carried by the userland data plane only"}; }
-
-void Control::make(const pipeline::SetTunnel& /*command*/) { noTunnels(); }
-
-void Control::make(const pipeline::RemoveTunnel& /*command*/) { noTunnels(); }
 
 void Control::make(const pipeline::RemoveSession& command) {
   Session& session = needSession(command.session);

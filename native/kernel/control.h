@@ -34,6 +34,8 @@ class Watch {
 struct ControlOptions {
   std::string devicePrefix = "ghp";
   uint16_t dataPort = 0;
+  uint16_t ikePort = 0;
+  uint16_t nattPort = 0;
   /// Our inner address, put onto each PPP interface.
   Address innerAddress;
   /// `off`, `auto` (the device of the route to the peer), or a device's name.
@@ -76,9 +78,8 @@ class Control {
   void make(const pipeline::AddSession& command);
   void make(const pipeline::ConfigureSession& command);
   void make(const pipeline::RemoveSession& command);
-  [[noreturn]] static void noTunnels();
-  [[noreturn]] void make(const pipeline::SetTunnel& command);
-  [[noreturn]] void make(const pipeline::RemoveTunnel& command);
+  void make(const pipeline::SetTunnel& command);
+  void make(const pipeline::RemoveTunnel& command);
 
   Peer& need(uint32_t peer) const;
   Pair& needPair(uint32_t peer, uint32_t spi) const;
@@ -95,6 +96,17 @@ class Control {
   void moveOutbound(Pair& pair, const Endpoint& remote);
   void noteOffload(const os::xfrm::Sa& sa);
   [[nodiscard]] int offloadDevice(const Pair& pair) const;
+
+  // Sites and rules (sites.cc).
+  Site& siteFor(uint32_t id);
+  [[nodiscard]] std::vector<os::xfrm::SitePolicy> policiesOf(uint32_t id, const Site& site) const;
+  void removePolicies(const std::vector<os::xfrm::SitePolicy>& policies);
+  void standInstead(std::vector<os::xfrm::SitePolicy>& made, std::vector<os::xfrm::SitePolicy> wanted,
+                    const std::string& what);
+  void letIkePass();
+  void refreshSite(uint32_t id);
+  void refreshSites(const Peer& peer);
+  void useSitePair(Pair& pair);
 
   // Tunnels and sessions (sessions.cc).
   void establish(Session& session);
@@ -131,6 +143,9 @@ class Control {
   os::Netlink nft_;
   Tables tables_;
   uint64_t nextOrdinal_ = 1;
+  uint64_t nextRank_ = 1;
+  uint32_t lastSite_ = 0;
+  std::vector<os::xfrm::SitePolicy> ikePasses_;
   uint16_t lastNumber_ = 0;
   std::vector<std::function<void()>> undo_;
   /// What is taken away once the list has succeeded.

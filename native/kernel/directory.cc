@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
+#include <unordered_set>
 
 #include "kernel/ruleset.h"
 #include "linux/nft-elements.h"
@@ -25,11 +26,11 @@ std::unordered_map<std::string, uint64_t> readStatistics() {
 }
 
 /// The kernel's names and those that the userland path has for the same.
-constexpr std::pair<const char*, const char*> sameAs[] = {{"XfrmInNoStates", "dropUnknownSpi"},
-                                                          {"XfrmInStateProtoError", "dropForged"},
-                                                          {"XfrmInStateSeqError", "dropReplayed"},
-                                                          {"XfrmOutStateSeqError", "dropExhausted"},
-                                                          {"XfrmOutPolBlock", "dropNoPair"}};
+constexpr std::pair<const char*, const char*> sameAs[] = {
+    {"XfrmInNoStates", "dropUnknownSpi"},    {"XfrmInStateProtoError", "dropForged"},
+    {"XfrmInStateSeqError", "dropReplayed"}, {"XfrmOutStateSeqError", "dropExhausted"},
+    {"XfrmOutPolBlock", "dropNoPair"},       {"XfrmInStateMismatch", "dropSelector"},
+    {"XfrmInTmplMismatch", "dropClearText"}};
 
 uint64_t keyOf(uint32_t mark, uint32_t spi) { return static_cast<uint64_t>(mark) << 32 | spi; }
 
@@ -60,10 +61,12 @@ void Directory::update(const Tables& tables) {
     PairEntry entry = known == pairs_.end() ? PairEntry{} : known->second;
     entry.peer = pair->peer.id;
     entry.inbound = spi;
+    entry.tunnel = pair->tunnel ? pair->tunnel->first : 0;
     pairs.emplace(spi, entry);
     outbound_[keyOf(pair->peer.mark(), pair->outbound.spi)] = spi;
   }
   pairs_ = std::move(pairs);
+  std::erase_if(tunnels_, [&](const auto& one) { return !tables.sites.contains(one.first); });
   std::unordered_map<int, SessionEntry> sessions;
   for (const auto& [index, session] : tables.interfaces) {
     const auto known = sessions_.find(index);
@@ -80,7 +83,7 @@ std::vector<uint8_t> Directory::activity() {
   std::vector<os::xfrm::Kept> sas;
   os::Message sasAsked = os::xfrm::dumpSas();
   xfrm_.dump(sasAsked, [&](const os::Received& message) {
-    if (const auto kept = os::xfrm::readSa(message); kept && (kept->mark & markMask) == markOfOurs)
+    if (const auto kept = os::xfrm::readSa(message); kept && (kept->reqid & markMask) == markOfOurs)
       sas.push_back(*kept);
   });
   std::vector<os::rtnetlink::Statistics> links;
@@ -106,20 +109,36 @@ std::vector<uint8_t> Directory::activity() {
       found->second.now[1] = sa.packets;
       found->second.now[4] = sa.replayed;
       found->second.now[5] = sa.forged;
-    } else if (const auto known = outbound_.find(keyOf(sa.mark, sa.spi)); known != outbound_.end()) {
+    } else if (const auto known = outbound_.find(keyOf(sa.reqid, sa.spi)); known != outbound_.end()) {
       auto& entry = pairs_.at(known->second);
       entry.now[2] = sa.octets;
       entry.now[3] = sa.packets;
     }
   }
   std::vector<uint8_t> records;
+  std::unordered_set<uint32_t> moved;
   for (auto& [spi, entry] : pairs_) {
     if (std::memcmp(entry.now, entry.told, sizeof entry.now) == 0) continue;
+    if (entry.tunnel != 0) {
+      auto& sum = tunnels_[entry.tunnel];
+      // An SA that moved counts from zero again.
+      for (size_t i = 0; i < sum.size(); i++)
+        sum[i] += entry.now[i] >= entry.told[i] ? entry.now[i] - entry.told[i] : entry.now[i];
+      moved.insert(entry.tunnel);
+    }
     std::memcpy(entry.told, entry.now, sizeof entry.now);
     records.push_back(1);
     putNumber(records, entry.peer);
     putNumber(records, entry.inbound);
     for (const uint64_t value : entry.now) putCount(records, value);
+  }
+  for (const uint32_t tunnel : moved) {
+    records.push_back(3);
+    putNumber(records, tunnel);
+    for (const uint64_t value : tunnels_.at(tunnel)) putCount(records, value);
+    // What was wrong or too large the kernel counts for nobody.
+    putCount(records, 0);
+    putCount(records, 0);
   }
   for (const auto& link : links) {
     const auto found = sessions_.find(link.index);

@@ -1,6 +1,7 @@
 // What the main thread needs to know of pairs and interfaces to read counters by itself, without waiting for the plane's thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -28,6 +29,8 @@ class Directory {
   struct PairEntry {
     uint32_t peer = 0;
     uint32_t inbound = 0;
+    /// 0: transport mode.
+    uint32_t tunnel = 0;
     /// Packets and octets in and out, replayed, forged.
     uint64_t now[6] = {};
     uint64_t told[6] = {};
@@ -43,6 +46,8 @@ class Directory {
   std::unordered_map<uint32_t, PairEntry> pairs_;
   std::unordered_map<uint64_t, uint32_t> outbound_;
   std::unordered_map<int, SessionEntry> sessions_;
+  /// Octets and packets in and out by tunnel, of pairs that are gone as well; those that there is news of.
+  std::unordered_map<uint32_t, std::array<uint64_t, 4>> tunnels_;
 
   // Main thread only.
   os::Netlink xfrm_;

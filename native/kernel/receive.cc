@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "kernel/thread.h"
 #include "pipeline/l2tp.h"
@@ -47,6 +48,8 @@ void KernelPlane::Thread::readNews() {
           if (!pair->peer.moves.take(nowMs())) return;
           const Path path{pair->path.local, mapping->remote};
           if (events_.moved(pair->peer.id, pair->inbound.spi, path)) pair->movedTo = mapping->remote;
+        } else if (const auto acquire = os::xfrm::readAcquire(message)) {
+          tellAcquire(*acquire);
         } else if (const auto expired = os::xfrm::readExpired(message)) {
           const Peer* peer = tables.marked(expired->reqid);
           if (peer == nullptr) return;
@@ -58,6 +61,27 @@ void KernelPlane::Thread::readNews() {
       },
       lost);
   if (lost) counters_.add(Counter::dropEventRingFull);
+}
+
+// Of the sites that mean the packet the one whose selector is the most exact.
+void KernelPlane::Thread::tellAcquire(const os::xfrm::Acquire& wanted) {
+  uint32_t tunnel = 0;
+  std::optional<uint32_t> most;
+  for (const auto& [id, site] : control_->tables().sites) {
+    for (const pipeline::Selector& one : site.selectors) {
+      const bool meant = one.local.contains(wanted.source.address) && one.remote.contains(wanted.destination.address) &&
+                         (one.protocol == 0 || one.protocol == wanted.protocol) &&
+                         (one.localPort == 0 || one.localPort == wanted.source.port) &&
+                         (one.remotePort == 0 || one.remotePort == wanted.destination.port);
+      if (!meant || !site.hold || (most && *most >= os::xfrm::exactness(one))) continue;
+      tunnel = id;
+      most = os::xfrm::exactness(one);
+    }
+  }
+  const uint64_t host = pipeline::AddressHash{}(wanted.destination.address);
+  if (!most || !acquires_.allows(host + tunnel, nowMs())) return;
+  if (!events_.acquire(tunnel, wanted.protocol, wanted.source, wanted.destination))
+    counters_.add(Counter::dropEventRingFull);
 }
 
 void KernelPlane::Thread::tellUsed(Pair& pair) {
@@ -130,14 +154,15 @@ void KernelPlane::Thread::readTunnel(int descriptor, uint16_t number) {
   }
 }
 
-void KernelPlane::Thread::readStray(const os::Socket& socket) {
+// `port`: the one at which ESP in UDP came; 0: protocol 50.
+void KernelPlane::Thread::readStray(const os::Socket& socket, uint16_t port) {
   const unsigned count = batch_.receive(socket);
   for (unsigned i = 0; i < count; i++) {
     const os::Datagram& datagram = batch_[i];
     counters_.add(Counter::dropUnknownSpi);
     if (datagram.length < 8) continue;
     Path path = datagram.path;
-    path.local.port = nattPort;
+    path.local.port = port;
     const uint64_t source = pipeline::AddressHash{}(path.remote.address);
     if (strangers_.allows(source, nowMs())) events_.unknownSpi(path, pipeline::load32(datagram.data));
   }

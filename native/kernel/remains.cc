@@ -1,5 +1,6 @@
 #include "kernel/remains.h"
 
+#include <algorithm>
 #include <system_error>
 #include <vector>
 
@@ -58,12 +59,13 @@ void Remains::read(os::Netlink& xfrm, os::Netlink& nft) {
   os::Message sas = os::xfrm::dumpSas();
   xfrm.dump(sas, [&](const os::Received& message) {
     const auto kept = os::xfrm::readSa(message);
-    if (kept && (kept->mark & markMask) == markOfOurs) sas_[{kept->direction, kept->spi, kept->mark}] = *kept;
+    if (kept && (kept->reqid & markMask) == markOfOurs) sas_[{kept->direction, kept->spi, kept->reqid}] = *kept;
   });
   os::Message policies = os::xfrm::dumpPolicies();
   xfrm.dump(policies, [&](const os::Received& message) {
     const auto kept = os::xfrm::readPolicy(message);
     if (kept && (kept->mark & markMask) == markOfOurs) policies_[kept->mark] = *kept;
+    if (const auto site = os::xfrm::readSitePolicy(message)) sites_.push_back(*site);
   });
   os::Message tunnels = os::nft::dumpElements(tableName, "numbers");
   nft.dump(tunnels, [&](const os::Received& message) {
@@ -85,6 +87,14 @@ std::optional<os::xfrm::KeptPolicy> Remains::takePolicy(uint32_t mark) {
   return node.empty() ? std::nullopt : std::optional(node.mapped());
 }
 
+bool Remains::carries(uint32_t spi) const {
+  return std::any_of(sites_.begin(), sites_.end(), [&](const auto& one) { return one.spi == spi; });
+}
+
+void Remains::claim(const os::xfrm::SitePolicy& policy) {
+  std::erase_if(sites_, [&](const auto& one) { return one.way == policy.way && one.selector == policy.selector; });
+}
+
 std::optional<uint16_t> Remains::takeTunnel(uint32_t mark, uint16_t local) {
   auto node = tunnels_.extract({mark, local});
   return node.empty() ? std::nullopt : std::optional(node.mapped());
@@ -93,7 +103,7 @@ std::optional<uint16_t> Remains::takeTunnel(uint32_t mark, uint16_t local) {
 void Remains::remove(os::Netlink& xfrm, os::Netlink& nft) {
   for (const auto& [key, kept] : std::exchange(sas_, {})) {
     const bool in = kept.direction == os::xfrm::Direction::in;
-    os::Message message = os::xfrm::removeSa(kept.destination, kept.spi, in ? 0 : kept.mark);
+    os::Message message = os::xfrm::removeSa(kept.destination, kept.spi, kept.key);
     xfrm.request(message);
     if (!in) continue;
     std::vector<os::Message> spi;
@@ -102,6 +112,10 @@ void Remains::remove(os::Netlink& xfrm, os::Netlink& nft) {
   }
   for (const auto& [mark, kept] : std::exchange(policies_, {})) {
     os::Message message = os::xfrm::removePolicy(kept.local, kept.remote, mark);
+    xfrm.request(message);
+  }
+  for (const auto& policy : std::exchange(sites_, {})) {
+    os::Message message = os::xfrm::removeSitePolicy(policy.selector, policy.way);
     xfrm.request(message);
   }
   for (const auto& [wire, number] : std::exchange(tunnels_, {})) {
@@ -127,8 +141,7 @@ void removeRemains() {
 
 KeptKeys readKeys(os::Netlink& xfrm, const os::xfrm::Kept& kept) {
   KeptKeys keys;
-  os::Message asked =
-      os::xfrm::getSa(kept.destination, kept.spi, kept.direction == os::xfrm::Direction::in ? 0 : kept.mark);
+  os::Message asked = os::xfrm::getSa(kept.destination, kept.spi, kept.key);
   xfrm.ask(asked, [&](const os::Received& message) {
     const auto [cipher, integrity] = os::xfrm::readKeys(message);
     keys.cipher = Secret(cipher);

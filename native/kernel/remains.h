@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "holder/holder.h"
 #include "kernel/tables.h"
@@ -52,6 +53,10 @@ class Remains {
   /// Takes the SA out; nothing if there is none.
   std::optional<os::xfrm::Kept> takeSa(os::xfrm::Direction direction, uint32_t spi, uint32_t mark);
   std::optional<os::xfrm::KeptPolicy> takePolicy(uint32_t mark);
+  /// Whether packets of a site leave by the SA with this SPI.
+  [[nodiscard]] bool carries(uint32_t spi) const;
+  /// The policy has been set anew.
+  void claim(const os::xfrm::SitePolicy& policy);
   /// The number of the tunnel that a peer calls so.
   std::optional<uint16_t> takeTunnel(uint32_t mark, uint16_t local);
 
@@ -62,6 +67,7 @@ class Remains {
   std::map<std::tuple<os::xfrm::Direction, uint32_t, uint32_t>, os::xfrm::Kept> sas_;
   std::map<uint32_t, os::xfrm::KeptPolicy> policies_;
   std::map<std::pair<uint32_t, uint16_t>, uint16_t> tunnels_;
+  std::vector<os::xfrm::SitePolicy> sites_;
 };
 
 /// Takes everything out of the kernel that a plane which is gone has left: SAs, policies, the table. Throws os::OpenError.

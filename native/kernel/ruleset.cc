@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "linux/sockets.h"
+
 namespace gatehouse::kernel {
 namespace {
 
@@ -11,6 +13,10 @@ namespace {
 //   number of that tunnel, so that only this tunnel's socket fits it, on every kernel. A header with the length field has the tunnel id 2 octets later.
 //   The UDP checksum becomes none: ESP has vouched.
 // - `clients`: a client sends only from its addresses; DHCP has been seen by our packet socket and goes no further.
+// - What a site's or rule's SA let out (0x69) has been judged by that SA's selector and XFRM's policies: its mark is taken off, and it goes its way.
+// - `strays`: ESP for an SA that nobody has goes to our raw socket by another protocol number, as ESP in UDP goes to the stray port. Other programs' SAs aren't known here:
+//   who has the IKE port has IPsec.
+// - `sites`: what goes through a site's SA, or came out of one, gets a SYN's MSS lowered to what fits.
 // - `outbound`: what a tunnel's socket sends gets the ports back that the peer knows. Nothing may leave without an SA.
 constexpr std::string_view text = R"(
 table inet gatehouse_plane {
@@ -33,6 +39,7 @@ table inet gatehouse_plane {
   chain inbound {
     type filter hook prerouting priority -310; policy accept;
     iifname "PREFIX*" goto clients
+    meta mark & 0xff000000 == 0x69000000 meta ipsec exists meta mark set 0 accept
     udp dport DATA drop
     udp dport STRAY drop
     udp dport NATT goto espinudp
@@ -70,6 +77,15 @@ table inet gatehouse_plane {
     type filter hook postrouting priority -310; policy accept;
     tcp flags syn tcp option maxseg size set oifname map @mss
   }
+  chain sites {
+    type filter hook forward priority -310; policy accept;
+    meta nfproto ipv4 rt ipsec exists tcp flags syn tcp option maxseg size set rt mtu
+    meta nfproto ipv4 meta ipsec exists tcp flags syn tcp option maxseg size set rt mtu
+  }
+  chain strays {
+    type filter hook input priority -310; policy accept;
+    ip protocol esp @th,0,32 != @spis limit rate 20/second burst 20 packets ip protocol set STRAYPROTOCOL
+  }
 }
 )";
 
@@ -86,6 +102,7 @@ std::string ruleset(const RulesetOptions& options) {
   std::string all(text);
   replaceAll(all, "PREFIX", options.devicePrefix);
   replaceAll(all, "DATA", std::to_string(options.dataPort));
+  replaceAll(all, "STRAYPROTOCOL", std::to_string(os::strayEspProtocol));
   replaceAll(all, "STRAY", std::to_string(options.strayPort));
   replaceAll(all, "NATT", std::to_string(options.nattPort));
   return noRuleset() + all;

@@ -1,6 +1,7 @@
 // The part of Control that makes SAs and policies.
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "kernel/control.h"
@@ -26,6 +27,11 @@ os::xfrm::Sa describe(const Pair& pair, os::xfrm::Direction direction) {
   sa.integrityKey = half.integrityKey.octets();
   sa.replayWindow = pair.replayWindow;
   sa.mark = sa.reqid = pair.peer.mark();
+  if (pair.tunnel) {
+    sa.selector = pair.tunnel->second;
+    sa.tunnelMode = !pair.transport;
+    sa.mark = markOfSites;
+  }
   return sa;
 }
 
@@ -118,7 +124,8 @@ void Control::addSa(os::xfrm::Sa& sa) {
 // A kernel takes an SA for a device without the means as well, and does the work itself.
 void Control::noteOffload(const os::xfrm::Sa& sa) {
   const bool in = sa.direction == os::xfrm::Direction::in;
-  os::Message asked = os::xfrm::getSa(in ? sa.path.local.address : sa.path.remote.address, sa.spi, in ? 0 : sa.mark);
+  os::Message asked =
+      os::xfrm::getSa(in ? sa.path.local.address : sa.path.remote.address, sa.spi, in || sa.selector ? 0 : sa.mark);
   bool offloaded = false;
   xfrm_.ask(asked, [&](const os::Received& message) {
     if (const auto kept = os::xfrm::readSa(message)) offloaded = kept->offloaded;
@@ -131,7 +138,7 @@ void Control::noteOffload(const os::xfrm::Sa& sa) {
 void Control::removeSas(const Pair& pair) {
   os::Message inbound = os::xfrm::removeSa(pair.path.local.address, pair.inbound.spi, 0);
   xfrm_.request(inbound);
-  os::Message outbound = os::xfrm::removeSa(pair.path.remote.address, pair.outbound.spi, pair.peer.mark());
+  os::Message outbound = os::xfrm::removeSa(pair.path.remote.address, pair.outbound.spi, pair.outboundMark());
   xfrm_.request(outbound);
   std::vector<os::Message> unknown;
   unknown.push_back(os::nft::removeElement(tableName, spiElement(pair)));
@@ -144,7 +151,12 @@ bool Control::used(Pair& pair) {
   xfrm_.request(quiet);
   pair.usedTold = true;
   pair.usable = true;
-  if (pair.peer.active == nullptr || pair.peer.active->ordinal < pair.ordinal) {
+  const bool newer = std::none_of(tables_.pairs.begin(), tables_.pairs.end(), [&](const auto& entry) {
+    const Pair& other = *entry.second;
+    return other.tunnel == pair.tunnel && other.rank != 0 && other.ordinal > pair.ordinal;
+  });
+  const bool first = pair.peer.active == nullptr || pair.peer.active->ordinal < pair.ordinal;
+  if (pair.tunnel ? pair.rank == 0 && newer : first) {
     try {
       use(&pair, pair.peer);
     } catch (const Refused&) {
@@ -156,6 +168,7 @@ bool Control::used(Pair& pair) {
 }
 
 void Control::use(Pair* pair, Peer& peer) {
+  if (pair->tunnel) return useSitePair(*pair);
   Pair* const before = peer.active;
   undo([this, &peer, before] {
     peer.active = before;
@@ -188,13 +201,15 @@ void Control::setPolicy(Peer& peer) {
 void Control::moveTo(Peer& peer, const Endpoint& remote) {
   std::vector<os::Message> old;
   for (const auto& pair : peer.pairs) {
-    if (pair->path.remote == remote) continue;
+    // A site's that is gone has no SA any more.
+    if (pair->path.remote == remote || (pair->tunnel && !tables_.sites.contains(pair->tunnel->first))) continue;
     if (pair->path.remote.address != remote.address)
-      old.push_back(os::xfrm::removeSa(pair->path.remote.address, pair->outbound.spi, peer.mark()));
+      old.push_back(os::xfrm::removeSa(pair->path.remote.address, pair->outbound.spi, pair->outboundMark()));
     moveOutbound(*pair, remote);
     pair->movedTo.reset();
   }
   setPolicy(peer);
+  refreshSites(peer);
   for (const auto& [id, tunnel] : peer.tunnels) os::reconnect(tunnel->udp, {remote.address, tunnel->number});
   for (os::Message& message : old) xfrm_.request(message);
   refreshMtus(peer);
@@ -202,7 +217,7 @@ void Control::moveTo(Peer& peer, const Endpoint& remote) {
 
 void Control::moveOutbound(Pair& pair, const Endpoint& remote) {
   const bool elsewhere = pair.path.remote.address != remote.address;
-  os::Message asked = os::xfrm::getSa(pair.path.remote.address, pair.outbound.spi, pair.peer.mark());
+  os::Message asked = os::xfrm::getSa(pair.path.remote.address, pair.outbound.spi, pair.outboundMark());
   uint64_t sequence = 0;
   must(xfrm_.ask(asked,
                  [&](const os::Received& message) {

@@ -12,6 +12,7 @@
 #include "crypto/transform.h"
 #include "crypto/wipe.h"
 #include "linux/file.h"
+#include "linux/xfrm-messages.h"
 #include "pipeline/address.h"
 #include "pipeline/peers.h"
 #include "pipeline/rate-limit.h"
@@ -25,6 +26,8 @@ using pipeline::Path;
 /// Marks of ours: the upper octet tells them from others', the rest are the last bits of the peer's number.
 constexpr uint32_t markOfOurs = 0x67000000;
 constexpr uint32_t markMask = 0xFF000000;
+/// Put onto what comes out of an SA that isn't L2TP's, and taken off by the table.
+constexpr uint32_t markOfSites = 0x69000000;
 
 /// Octets that are wiped when they go.
 class Secret {
@@ -69,8 +72,25 @@ struct Pair {
   bool usable = false;
   bool usedTold = false;
   bool lowTold = false;
+  /// Not L2TP's: for which site, and what was agreed on; in transport mode all the same; since when it carries what leaves, among all pairs (0: it doesn't).
+  std::optional<std::pair<uint32_t, pipeline::Selector>> tunnel;
+  bool transport = false;
+  uint64_t rank = 0;
+  [[nodiscard]] uint32_t outboundMark() const;
   /// The path that was told last by `moved`.
   std::optional<Endpoint> movedTo;
+};
+
+/// What a site or rule protects, with or without a pair (the contract's tunnel; Tunnel is L2TP's).
+struct Site {
+  /// In the order in which they came, from 1.
+  uint32_t number = 0;
+  bool hold = false;
+  /// Packets of hosts among themselves.
+  bool transport = false;
+  std::vector<pipeline::Selector> selectors;
+  /// The policies that stand.
+  std::vector<os::xfrm::SitePolicy> made;
 };
 
 /// An L2TP tunnel as the kernel has it: by a number of ours, which stands for the source port and the tunnel id of what comes from the peer.
@@ -126,12 +146,18 @@ struct Peer {
   pipeline::Allowance exceptions{128, 100};
   pipeline::Allowance moves{2, 1000};
 
-  /// The pair in use, else the newest.
+  /// The pair in use, else the newest; of L2TP's.
   [[nodiscard]] const Pair* best() const {
     if (active != nullptr) return active;
-    return pairs.empty() ? nullptr : pairs.back().get();
+    const Pair* newest = nullptr;
+    for (const auto& pair : pairs) {
+      if (!pair->tunnel) newest = pair.get();
+    }
+    return newest;
   }
 };
+
+inline uint32_t Pair::outboundMark() const { return tunnel ? 0 : peer.mark(); }
 
 struct Tables {
   std::unordered_map<uint32_t, std::unique_ptr<Peer>> peers;
@@ -140,6 +166,7 @@ struct Tables {
   std::unordered_map<uint32_t, Session*> sessions;
   std::unordered_map<uint16_t, std::pair<Peer*, Tunnel*>> numbers;
   std::unordered_map<int, Session*> interfaces;
+  std::unordered_map<uint32_t, Site> sites;
 
   [[nodiscard]] Peer* peer(uint32_t id) const { return find(peers, id); }
   [[nodiscard]] Peer* marked(uint32_t mark) const { return find(marks, mark); }

@@ -70,6 +70,8 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
   ControlOptions control;
   control.devicePrefix = options_.devicePrefix;
   control.dataPort = dataPort_;
+  control.ikePort = ikePort;
+  control.nattPort = nattPort;
   control.innerAddress = options_.tun.address;
   control.offload = options_.offload;
   control.resume = options_.resume;
@@ -81,7 +83,8 @@ KernelPlane::Thread::Thread(const KernelOptions& options, std::function<void()> 
   dhcp_ = std::make_unique<PacketSocket>();
   watchOnceKnown(dhcp_->descriptor(), Source::dhcp, 0);
   news_ = std::make_unique<os::Netlink>(NETLINK_XFRM);
-  for (const unsigned group : {XFRMNLGRP_EXPIRE, XFRMNLGRP_AEVENTS, XFRMNLGRP_MAPPING}) news_->join(group);
+  for (const unsigned group : {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_AEVENTS, XFRMNLGRP_MAPPING})
+    news_->join(group);
   watch(news_->descriptor(), Source::news, 0);
   watch(bell_.get(), Source::wake, 0);
 }
@@ -121,12 +124,23 @@ void KernelPlane::Thread::openSockets() {
     if (!socket.decapsulate()) throw os::OpenError(errno, "udp port " + std::to_string(nattPort), "cannot decapsulate");
   }
   open("stray-", stray_, strayPort_, Source::stray);
+  openStrayEsp();
   // The tunnels' sockets are bound to the same port.
   data_.push_back(socketFor("data-0", {{}, AF_INET, 0, false, false}));
   dataPort_ = data_.back().port();
   const int one = 1;
   setsockopt(data_.back().descriptor(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   watchOnceKnown(data_.back().descriptor(), Source::data, 0);
+}
+
+// IPv4 alone: the table gives no other packets this protocol. Nothing of a former process waits in it that is of use.
+void KernelPlane::Thread::openStrayEsp() {
+  for (os::SocketOptions one : everyAddress(options_, 0)) {
+    if (one.family != AF_INET) continue;
+    one.protocol = os::strayEspProtocol;
+    strayEsp_.push_back(os::Socket::esp(one, 0, 1));
+    watch(strayEsp_.back().descriptor(), Source::strayEsp, static_cast<uint32_t>(strayEsp_.size() - 1));
+  }
 }
 
 void KernelPlane::Thread::openTable() {
@@ -250,7 +264,8 @@ void KernelPlane::Thread::dispatch(Source source, uint32_t id) {
     case Source::natt: readIke(natt_[id], true); break;
     case Source::control: readControl(l2tp_[id]); break;
     case Source::data: readTunnel(data_[0].descriptor(), 0); break;
-    case Source::stray: readStray(stray_[id]); break;
+    case Source::stray: readStray(stray_[id], nattPort); break;
+    case Source::strayEsp: readStray(strayEsp_[id], 0); break;
     case Source::dhcp: readDhcp(); break;
     case Source::channel: readFrames(id, false); break;
     case Source::unit: readFrames(id, true); break;
@@ -278,10 +293,11 @@ void KernelPlane::Thread::wake() {
 
 size_t KernelPlane::Thread::drain(std::span<uint8_t> to, bool& more) {
   wakePending_.exchange(false, std::memory_order_acq_rel);
-  // Strangers get at least a quarter, so that neither starves the other.
+  // Strangers get at least a quarter, so that neither starves the other; of them those who go on come first.
   size_t filled = events_.friends().take(to.first(to.size() / 4 * 3));
   filled += events_.strangers().take(to.subspan(filled));
-  more = !events_.friends().empty() || !events_.strangers().empty();
+  filled += events_.newcomers().take(to.subspan(filled, std::min(to.size() - filled, to.size() / 4)));
+  more = events_.any();
   return filled;
 }
 

@@ -56,10 +56,11 @@ class KernelPlane::Thread : public Watch {
   uint16_t nattPort = 0;
 
  private:
-  enum class Source : uint8_t { wake, news, ike, natt, control, data, stray, dhcp, tunnel, channel, unit };
+  enum class Source : uint8_t { wake, news, ike, natt, control, data, stray, strayEsp, dhcp, tunnel, channel, unit };
 
   os::Socket socketFor(const std::string& name, const os::SocketOptions& options);
   void openSockets();
+  void openStrayEsp();
   void openTable();
   void openAnchor();
   void openControlPort(uint16_t port);
@@ -74,11 +75,12 @@ class KernelPlane::Thread : public Watch {
   void readNews();
   void readIke(const os::Socket& socket, bool marker);
   void readControl(const os::Socket& socket);
-  void readStray(const os::Socket& socket);
+  void readStray(const os::Socket& socket, uint16_t port);
   void readTunnel(int descriptor, uint16_t number);
   void readFrames(uint32_t id, bool unit);
   void readDhcp();
   void tellUsed(Pair& pair);
+  void tellAcquire(const os::xfrm::Acquire& wanted);
   void tellApplied();
   std::string offloadNews();
   void strayData(const Peer& peer, uint16_t wireTunnel, std::span<const uint8_t> message);
@@ -100,6 +102,7 @@ class KernelPlane::Thread : public Watch {
   std::vector<os::Socket> l2tp_;
   std::vector<os::Socket> data_;
   std::vector<os::Socket> stray_;
+  std::vector<os::Socket> strayEsp_;
   std::unordered_set<uint16_t> ports_;
   uint16_t dataPort_ = 0;
   uint16_t strayPort_ = 0;
@@ -111,6 +114,7 @@ class KernelPlane::Thread : public Watch {
   std::vector<uint8_t> frame_;
   pipeline::RateLimit strangers_{10};
   pipeline::RateLimit strays_{50};
+  pipeline::RateLimit acquires_{50};
   struct Outcome {
     uint32_t job;
     std::string code;

@@ -64,7 +64,9 @@ std::string subjectOf(const SocketOptions& options, bool raw) {
   const std::string address = options.address.known()     ? showAddress(options.address)
                               : options.family == AF_INET ? "0.0.0.0"
                                                           : "[::]";
-  return raw ? "protocol 50 (ESP) on " + address : "udp " + address + ":" + std::to_string(options.port);
+  if (!raw) return "udp " + address + ":" + std::to_string(options.port);
+  const std::string name = options.protocol == IPPROTO_ESP ? " (ESP)" : "";
+  return "protocol " + std::to_string(options.protocol) + name + " on " + address;
 }
 
 bool setOption(int descriptor, int level, int name, int value) {
@@ -80,8 +82,8 @@ void setBuffers(int descriptor) {
 
 File bound(const SocketOptions& options, bool raw) {
   const std::string subject = subjectOf(options, raw);
-  File file(
-      ::socket(options.family, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, raw ? IPPROTO_ESP : 0));
+  File file(::socket(options.family, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                     raw ? options.protocol : 0));
   if (!file.open()) throw OpenError(errno, subject, "cannot open");
   const bool v4 = options.family == AF_INET;
   if (options.shared && !raw) setOption(file.get(), SOL_SOCKET, SO_REUSEPORT, 1);

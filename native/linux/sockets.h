@@ -19,6 +19,9 @@ using pipeline::Address;
 using pipeline::Endpoint;
 using pipeline::Path;
 
+/// ESP that the table has given another number, since nobody has its SA (RFC 3692: for experiments).
+constexpr int strayEspProtocol = 253;
+
 struct SocketOptions {
   /// What to bind to; an address of length 0 with `family` is every address.
   Address address;
@@ -29,6 +32,8 @@ struct SocketOptions {
   bool shared = false;
   /// Use GSO and GRO where the kernel has them.
   bool offloads = true;
+  /// Of a raw socket.
+  int protocol = IPPROTO_ESP;
 };
 
 /// One worker's socket.
@@ -37,7 +42,7 @@ class Socket {
   static Socket udp(const SocketOptions& options);
   /// One that is open already and was made with the same options.
   static Socket adopted(File file, const SocketOptions& options) { return {std::move(file), options, false}; }
-  /// Raw protocol 50. Of several workers' sockets each takes the SPIs with remainder `index` by `count`.
+  /// Raw, protocol 50 (or `options.protocol`). Of several workers' sockets each takes the SPIs with remainder `index` by `count`.
   static Socket esp(const SocketOptions& options, uint32_t index, uint32_t count);
 
   [[nodiscard]] int descriptor() const { return file_.get(); }

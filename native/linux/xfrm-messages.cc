@@ -20,6 +20,11 @@ constexpr uint64_t lowAtEsn = uint64_t{3} << 62;
 /// A move is told again after so many seconds if it goes on.
 constexpr uint32_t mappingSeconds = 1;
 constexpr uint32_t policyPriority = 1000;
+/// Less is asked first: the more exact selector. By the upper half of the number they are known as ours.
+constexpr uint32_t sitePriority = 0x0067'4000;
+constexpr uint32_t beforeAll = 0x2000;
+/// Between it and itself an SA is asked for that never comes (192.0.0.8, RFC 7600: nobody's). IKE knows where the peer is.
+constexpr uint8_t nobody[4] = {192, 0, 0, 8};
 constexpr uint32_t wholeMark = 0xFFFFFFFF;
 
 uint16_t familyOf(const Address& address) { return address.isV4() ? AF_INET : AF_INET6; }
@@ -80,18 +85,49 @@ void putEncapsulation(Message& to, const Sa& sa) {
   if (sa.direction == Direction::in) to.attribute(XFRMA_MTIMER_THRESH, mappingSeconds);
 }
 
+/// `outgoing`: from our side to the other.
+xfrm_selector selectorOf(const Selector& from, bool outgoing) {
+  xfrm_selector to{};
+  to.family = familyOf(from.local.address);
+  to.saddr = toKernel((outgoing ? from.local : from.remote).address);
+  to.daddr = toKernel((outgoing ? from.remote : from.local).address);
+  to.prefixlen_s = (outgoing ? from.local : from.remote).prefix;
+  to.prefixlen_d = (outgoing ? from.remote : from.local).prefix;
+  to.proto = from.protocol;
+  const uint16_t source = outgoing ? from.localPort : from.remotePort;
+  const uint16_t destination = outgoing ? from.remotePort : from.localPort;
+  to.sport = htons(source);
+  to.dport = htons(destination);
+  to.sport_mask = source == 0 ? 0 : 0xFFFF;
+  to.dport_mask = destination == 0 ? 0 : 0xFFFF;
+  return to;
+}
+
+uint8_t directionOf(SitePolicy::Way way) {
+  switch (way) {
+    case SitePolicy::Way::out: return XFRM_POLICY_OUT;
+    case SitePolicy::Way::in: return XFRM_POLICY_IN;
+    case SitePolicy::Way::forward: return XFRM_POLICY_FWD;
+  }
+  return XFRM_POLICY_OUT;
+}
+
 xfrm_usersa_info infoOf(const Sa& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_usersa_info info{};
   info.family = familyOf(sa.path.local.address);
   info.sel.family = info.family;
-  // Nothing but UDP comes out of a peer's SA, whatever its policy would let through.
-  if (in) info.sel.proto = IPPROTO_UDP;
+  // RFC 4301 §5.2: what comes out must be what the SA is for, whatever a policy would let through. L2TP's is UDP.
+  if (sa.selector) {
+    info.sel = selectorOf(*sa.selector, !in);
+  } else if (in) {
+    info.sel.proto = IPPROTO_UDP;
+  }
   info.saddr = toKernel(in ? sa.path.remote.address : sa.path.local.address);
   info.id.daddr = toKernel(in ? sa.path.local.address : sa.path.remote.address);
   info.id.spi = htonl(sa.spi);
   info.id.proto = IPPROTO_ESP;
-  info.mode = XFRM_MODE_TRANSPORT;
+  info.mode = sa.tunnelMode ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
   info.reqid = sa.reqid;
   if (sa.transform.esn) info.flags |= XFRM_STATE_ESN;
   info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
@@ -167,7 +203,7 @@ Message addSa(const Sa& sa, bool update) {
     message.attribute(XFRMA_SET_MARK, sa.mark).attribute(XFRMA_SET_MARK_MASK, wholeMark);
   } else {
     message.attribute(XFRMA_REPLAY_THRESH, uint32_t{0});
-    message.attribute(XFRMA_MARK, xfrm_mark{sa.mark, wholeMark});
+    if (!sa.selector) message.attribute(XFRMA_MARK, xfrm_mark{sa.mark, wholeMark});
     // Sealed packets are nobody's: the mark ends here.
     message.attribute(XFRMA_SET_MARK, uint32_t{0}).attribute(XFRMA_SET_MARK_MASK, wholeMark);
   }
@@ -227,6 +263,70 @@ Message removePolicy(const Address& local, const Address& remote, uint32_t mark)
   return message;
 }
 
+uint32_t exactness(const Selector& one) {
+  const uint32_t more =
+      (one.protocol != 0 ? 1U : 0U) + (one.localPort != 0 ? 1U : 0U) + (one.remotePort != 0 ? 1U : 0U);
+  return (uint32_t{one.local.prefix} + one.remote.prefix) * 4 + more;
+}
+
+Message setSitePolicy(const SitePolicy& policy) {
+  using Action = SitePolicy::Action;
+  const bool out = policy.way == SitePolicy::Way::out;
+  Message message(XFRM_MSG_UPDPOLICY, NLM_F_REQUEST | NLM_F_ACK);
+  xfrm_userpolicy_info info{};
+  info.sel = selectorOf(policy.selector, out);
+  info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
+  info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
+  info.priority = sitePriority - (policy.action == Action::pass ? beforeAll : exactness(policy.selector));
+  info.dir = directionOf(policy.way);
+  info.action = policy.action == Action::block ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
+  message.put(info);
+  if (policy.action == Action::block || policy.action == Action::pass) return message;
+  xfrm_user_tmpl wanted{};
+  wanted.id.proto = IPPROTO_ESP;
+  wanted.family = info.sel.family;
+  wanted.mode = policy.transport ? XFRM_MODE_TRANSPORT : XFRM_MODE_TUNNEL;
+  wanted.aalgos = wanted.ealgos = wanted.calgos = 0xFFFFFFFF;
+  wanted.reqid = policy.reqid;
+  if (out && policy.action == Action::protect) {
+    wanted.id.daddr = toKernel(policy.remote);
+    wanted.saddr = toKernel(policy.local);
+    wanted.id.spi = htonl(policy.spi);
+    wanted.family = familyOf(policy.remote);
+  } else if (out && !policy.transport) {
+    wanted.id.daddr = wanted.saddr = toKernel(Address::from(nobody, sizeof nobody));
+    wanted.family = AF_INET;
+  }
+  message.attribute(XFRMA_TMPL, wanted);
+  return message;
+}
+
+Message removeSitePolicy(const Selector& selector, SitePolicy::Way way) {
+  Message message(XFRM_MSG_DELPOLICY, NLM_F_REQUEST | NLM_F_ACK);
+  xfrm_userpolicy_id id{};
+  id.sel = selectorOf(selector, way == SitePolicy::Way::out);
+  id.dir = directionOf(way);
+  message.put(id);
+  return message;
+}
+
+std::optional<SitePolicy> readSitePolicy(const Received& message) {
+  constexpr size_t head = sizeof(xfrm_userpolicy_info);
+  if (message.type != XFRM_MSG_NEWPOLICY || message.body.size() < head) return std::nullopt;
+  const auto info = message.head<xfrm_userpolicy_info>();
+  if (info.priority >> 16 != sitePriority >> 16 || info.dir > XFRM_POLICY_FWD) return std::nullopt;
+  const bool out = info.dir == XFRM_POLICY_OUT;
+  const xfrm_selector& sel = info.sel;
+  const pipeline::Network source{fromKernel(sel.saddr, sel.family), sel.prefixlen_s};
+  const pipeline::Network destination{fromKernel(sel.daddr, sel.family), sel.prefixlen_d};
+  SitePolicy policy;
+  policy.selector = {out ? source : destination, out ? destination : source, sel.proto,
+                     ntohs(out ? sel.sport : sel.dport), ntohs(out ? sel.dport : sel.sport)};
+  policy.way = out ? SitePolicy::Way::out : info.dir == XFRM_POLICY_IN ? SitePolicy::Way::in : SitePolicy::Way::forward;
+  policy.spi = ntohl(valueOf<xfrm_user_tmpl>(message.attribute(head, XFRMA_TMPL)).id.spi);
+  return policy;
+}
+
 Message dumpPolicies() { return {XFRM_MSG_GETPOLICY, NLM_F_REQUEST | NLM_F_DUMP}; }
 
 Message silence(const Address& destination, uint32_t spi, uint32_t mark, uint32_t reqid) {
@@ -253,7 +353,7 @@ std::optional<Kept> readSa(const Received& message) {
   kept.replayed = info.stats.replay + info.stats.replay_window;
   kept.forged = info.stats.integrity_failed;
   const uint32_t set = valueOf<uint32_t>(message.attribute(head, XFRMA_SET_MARK));
-  kept.mark = set != 0 ? set : valueOf<xfrm_mark>(message.attribute(head, XFRMA_MARK)).v;
+  kept.key = valueOf<xfrm_mark>(message.attribute(head, XFRMA_MARK)).v;
   kept.direction = set != 0 ? Direction::in : Direction::out;
   const auto replay = valueOf<xfrm_replay_state_esn>(message.attribute(head, XFRMA_REPLAY_ESN_VAL));
   kept.sequence = static_cast<uint64_t>(replay.oseq_hi) << 32 | replay.oseq;
@@ -298,6 +398,16 @@ std::optional<Mapping> readMapping(const Received& message) {
   if (message.type != XFRM_MSG_MAPPING || message.body.size() < sizeof(xfrm_user_mapping)) return std::nullopt;
   const auto mapping = message.head<xfrm_user_mapping>();
   return Mapping{ntohl(mapping.id.spi), {fromKernel(mapping.new_saddr, mapping.id.family), ntohs(mapping.new_sport)}};
+}
+
+std::optional<Acquire> readAcquire(const Received& message) {
+  if (message.type != XFRM_MSG_ACQUIRE || message.body.size() < sizeof(xfrm_user_acquire)) return std::nullopt;
+  const auto sel = message.head<xfrm_user_acquire>().sel;
+  // Of ICMP the kernel says type and code there.
+  const bool ports = sel.proto == IPPROTO_TCP || sel.proto == IPPROTO_UDP;
+  return Acquire{{fromKernel(sel.saddr, sel.family), ports ? ntohs(sel.sport) : uint16_t{0}},
+                 {fromKernel(sel.daddr, sel.family), ports ? ntohs(sel.dport) : uint16_t{0}},
+                 sel.proto};
 }
 
 std::optional<Expired> readExpired(const Received& message) {

@@ -179,7 +179,9 @@ std::optional<Command> readCommand(Cursor& in) {
     case 10: {
       SetTunnel command{};
       command.tunnel = in.u32();
-      command.hold = in.flag();
+      const uint8_t flags = in.u8();
+      command.hold = (flags & 1) != 0;
+      command.transport = (flags & 2) != 0;
       const uint16_t count = in.u16();
       for (uint16_t i = 0; i < count && !in.failed(); i++) command.selectors.push_back(readSelector(in));
       return command;

@@ -78,6 +78,8 @@ struct RemoveSession {
 struct SetTunnel {
   uint32_t tunnel;
   bool hold;
+  /// Of hosts among themselves, in transport mode.
+  bool transport = false;
   std::vector<Selector> selectors;
 };
 struct RemoveTunnel {

@@ -55,6 +55,14 @@ class Head {
   size_t length_ = 0;
 };
 
+/// Without a responder's cookie (RFC 2408 §3.1).
+bool beginsNegotiation(std::span<const uint8_t> octets) {
+  constexpr size_t cookie = 8;
+  if (octets.size() < 2 * cookie) return false;
+  const auto responder = octets.subspan(cookie, cookie);
+  return std::all_of(responder.begin(), responder.end(), [](uint8_t octet) { return octet == 0; });
+}
+
 }  // namespace
 
 bool Events::push(Ring& ring, std::span<const uint8_t> head, std::span<const uint8_t> body) {
@@ -63,7 +71,7 @@ bool Events::push(Ring& ring, std::span<const uint8_t> head, std::span<const uin
 }
 
 bool Events::ike(const Path& path, std::span<const uint8_t> octets) {
-  const bool fits = push(strangers_, Head(Kind::ike).u32(overflowed_).path(path).octets(), octets);
+  const bool fits = push(beginsNegotiation(octets) ? newcomers_ : strangers_, Head(Kind::ike).u32(overflowed_).path(path).octets(), octets);
   overflowed_ = fits ? 0 : overflowed_ + 1;
   return fits;
 }
@@ -104,8 +112,12 @@ bool Events::acquire(uint32_t tunnel, const IpPacket& packet) {
   const auto [from, to] = portsOf(packet);
   const Endpoint source{Address::from(packet.source(), packet.addressLength()), from};
   const Endpoint destination{Address::from(packet.destination(), packet.addressLength()), to};
-  return push(friends_,
-              Head(Kind::acquire).u32(tunnel).u8(packet.protocol).endpoint(source).endpoint(destination).octets(), {});
+  return acquire(tunnel, packet.protocol, source, destination);
+}
+
+bool Events::acquire(uint32_t tunnel, uint8_t protocol, const Endpoint& source, const Endpoint& destination) {
+  return push(friends_, Head(Kind::acquire).u32(tunnel).u8(protocol).endpoint(source).endpoint(destination).octets(),
+              {});
 }
 
 bool Events::applied(uint32_t job, std::string_view code, std::string_view message) {

@@ -12,10 +12,11 @@
 
 namespace gatehouse::pipeline {
 
-/// One worker's two rings. What anybody may send (IKE) is apart from what came through an SA, or a forger would starve the rest.
+/// One worker's three rings. What anybody may send (IKE) is apart from what came through an SA, or a forger would starve the rest; and of that the first
+/// messages, which need nothing to be forged, are apart from those with a responder's cookie, or their flood would keep out who goes on after an answer of ours.
 class Events {
  public:
-  Events() : strangers_(strangerOctets), friends_(friendOctets) {}
+  Events() : newcomers_(strangerOctets), strangers_(strangerOctets), friends_(friendOctets) {}
 
   // Each is false if the ring was full and the event is lost.
   bool ike(const Path& path, std::span<const uint8_t> octets);
@@ -30,6 +31,7 @@ class Events {
   bool sequenceLow(uint32_t peer, uint32_t spi);
   /// A packet of a tunnel that has no SA for it.
   bool acquire(uint32_t tunnel, const IpPacket& packet);
+  bool acquire(uint32_t tunnel, uint8_t protocol, const Endpoint& source, const Endpoint& destination);
 
   /// What became of a list of changes; `code` is empty if all is well.
   bool applied(uint32_t job, std::string_view code, std::string_view message);
@@ -37,6 +39,8 @@ class Events {
   /// Something was pushed since the last call. For the worker.
   bool takePushed() { return std::exchange(pushed_, false); }
 
+  [[nodiscard]] bool any() const { return !friends_.empty() || !strangers_.empty() || !newcomers_.empty(); }
+  Ring& newcomers() { return newcomers_; }
   Ring& strangers() { return strangers_; }
   Ring& friends() { return friends_; }
 
@@ -47,6 +51,7 @@ class Events {
 
   bool push(Ring& ring, std::span<const uint8_t> head, std::span<const uint8_t> body);
 
+  Ring newcomers_;
   Ring strangers_;
   Ring friends_;
   uint32_t overflowed_ = 0;

@@ -29,6 +29,7 @@ struct Selector {
   uint16_t localPort = 0;
   uint16_t remotePort = 0;
 
+  bool operator==(const Selector&) const = default;
   [[nodiscard]] bool meets(const IpPacket& packet, Way way) const;
 };
 

@@ -93,12 +93,14 @@ export type Change =
   | { readonly do: 'removeSession'; readonly session: SessionId }
   /**
    * From now on packets that one of the selectors means go through pairs of this tunnel and no other way. Without a pair they are dropped, or with `hold`
-   * kept (bounded) and asked for by `acquire`. A tunnel that is there gets another meaning. The kernel plane refuses it.
+   * kept (bounded) and asked for by `acquire`. A tunnel that is there gets another meaning.
+   * `transport`: its pairs are in transport mode, so each host has one of its own.
    */
   | {
       readonly do: 'setTunnel'
       readonly tunnel: TunnelId
       readonly hold: boolean
+      readonly transport?: boolean
       readonly selectors: readonly TunnelSelector[]
     }
   | { readonly do: 'removeTunnel'; readonly tunnel: TunnelId }

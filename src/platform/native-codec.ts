@@ -113,7 +113,8 @@ function putChange(to: SecretWriter, change: Change): void {
       return
     case 'setTunnel':
       putId(to, change.tunnel)
-      putFlag(to, change.hold)
+      // hold, transport
+      to.u8((change.hold ? 1 : 0) | (change.transport ? 2 : 0))
       to.u16(change.selectors.length)
       for (const selector of change.selectors) putSelector(to, selector)
       return

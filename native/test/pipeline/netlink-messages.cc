@@ -224,7 +224,8 @@ TEST("xfrm: an SA reads back as it was written: direction, mark, number, keys") 
     if (!kept) return;
     CHECK(kept->direction == direction);
     CHECK_EQUAL(kept->spi, 0x01020304U);
-    CHECK_EQUAL(kept->mark, 0x67000009U);
+    CHECK_EQUAL(kept->reqid, 0x67000009U);
+    CHECK_EQUAL(kept->key, direction == xfrm::Direction::in ? 0U : 0x67000009U);
     CHECK_EQUAL(kept->sequence, given.sequence);
     CHECK(kept->destination == (direction == xfrm::Direction::in ? address(1) : address(2)));
     const auto [cipher, integrity] = xfrm::readKeys(opened.received);
@@ -258,6 +259,152 @@ TEST("xfrm: news: the first packet, a move, a limit; our own change of a thresho
   // Cut short: nothing is believed.
   CHECK(!xfrm::readMapping({XFRM_MSG_MAPPING, octetsOf(mapping).first(20)}));
   CHECK(!xfrm::readSa({XFRM_MSG_NEWSA, octetsOf(expire).first(40)}));
+}
+
+namespace {
+
+xfrm::SitePolicy sitePolicy(xfrm::SitePolicy::Way way, xfrm::SitePolicy::Action action) {
+  const uint8_t ours[4] = {10, 1, 0, 0};
+  const uint8_t theirs[4] = {10, 2, 0, 0};
+  xfrm::SitePolicy policy;
+  policy.selector = {{Address::from(ours, 4), 16}, {Address::from(theirs, 4), 24}, 0, 0, 0};
+  policy.way = way;
+  policy.action = action;
+  return policy;
+}
+
+constexpr size_t policyHead = sizeof(xfrm_userpolicy_info);
+
+xfrm_user_tmpl templateOf(const Opened& opened) {
+  return valueOf<xfrm_user_tmpl>(opened.received.attribute(policyHead, XFRMA_TMPL));
+}
+
+}  // namespace
+
+TEST("xfrm: a site's SA is in tunnel mode for what was agreed, by no mark; what comes out has the sites' mark") {
+  auto given = sa(xfrm::Direction::in);
+  given.selector = sitePolicy({}, {}).selector;
+  given.tunnelMode = true;
+  given.mark = 0x69000000;
+  const Opened in(xfrm::addSa(given));
+  const auto info = in.received.head<xfrm_usersa_info>();
+  CHECK_EQUAL(static_cast<int>(info.mode), XFRM_MODE_TUNNEL);
+  // From them to us.
+  CHECK_EQUAL(ntohl(info.sel.saddr.a4), 0x0A020000U);
+  CHECK_EQUAL(static_cast<int>(info.sel.prefixlen_s), 24);
+  CHECK_EQUAL(ntohl(info.sel.daddr.a4), 0x0A010000U);
+  CHECK_EQUAL(static_cast<int>(info.sel.prefixlen_d), 16);
+  CHECK_EQUAL(static_cast<int>(info.sel.proto), 0);
+  CHECK_EQUAL(static_cast<int>(info.sel.family), AF_INET);
+  CHECK_EQUAL(in.attribute(saHead, XFRMA_SET_MARK), "00000069");
+  given.direction = xfrm::Direction::out;
+  const Opened out(xfrm::addSa(given));
+  CHECK_EQUAL(ntohl(out.received.head<xfrm_usersa_info>().sel.saddr.a4), 0x0A010000U);
+  CHECK_EQUAL(out.attribute(saHead, XFRMA_MARK), "");
+  CHECK_EQUAL(out.attribute(saHead, XFRMA_SET_MARK), "00000000");
+  // Both are known again as the peer's.
+  for (const Opened* opened : {&in, &out}) {
+    const auto kept = xfrm::readSa(opened->received);
+    CHECK(kept && kept->reqid == 0x67000009 && kept->key == 0);
+    CHECK(kept && kept->direction == (opened == &in ? xfrm::Direction::in : xfrm::Direction::out));
+  }
+}
+
+TEST("xfrm: a site's packets leave by the SA that its policy names, wait for one, or are dropped") {
+  using Way = xfrm::SitePolicy::Way;
+  using Action = xfrm::SitePolicy::Action;
+  auto policy = sitePolicy(Way::out, Action::protect);
+  policy.local = address(1);
+  policy.remote = address(2);
+  policy.spi = 0x01020304;
+  policy.reqid = 0x67000009;
+  const Opened opened(xfrm::setSitePolicy(policy));
+  const auto info = opened.received.head<xfrm_userpolicy_info>();
+  CHECK_EQUAL(opened.header.nlmsg_type, XFRM_MSG_UPDPOLICY);
+  CHECK_EQUAL(static_cast<int>(info.dir), XFRM_POLICY_OUT);
+  CHECK_EQUAL(ntohl(info.sel.saddr.a4), 0x0A010000U);
+  CHECK_EQUAL(ntohl(info.sel.daddr.a4), 0x0A020000U);
+  CHECK_EQUAL(ntohl(templateOf(opened).id.daddr.a4), 0xC0000202U);
+  CHECK_EQUAL(ntohl(templateOf(opened).saddr.a4), 0xC0000201U);
+  CHECK_EQUAL(ntohl(templateOf(opened).id.spi), 0x01020304U);
+  CHECK_EQUAL(templateOf(opened).reqid, 0x67000009U);
+  CHECK_EQUAL(static_cast<int>(templateOf(opened).mode), XFRM_MODE_TUNNEL);
+  CHECK_EQUAL(opened.attribute(policyHead, XFRMA_MARK), "");
+
+  auto asking = sitePolicy(Way::out, Action::ask);
+  asking.reqid = 0x69000101;
+  // For a site one SA that never comes, between nobody and nobody; for hosts one between themselves.
+  CHECK_EQUAL(ntohl(templateOf(Opened(xfrm::setSitePolicy(asking))).id.daddr.a4), 0xC0000008U);
+  CHECK_EQUAL(templateOf(Opened(xfrm::setSitePolicy(asking))).reqid, 0x69000101U);
+  asking.transport = true;
+  CHECK_EQUAL(ntohl(templateOf(Opened(xfrm::setSitePolicy(asking))).id.daddr.a4), 0U);
+  CHECK_EQUAL(static_cast<int>(templateOf(Opened(xfrm::setSitePolicy(asking))).mode), XFRM_MODE_TRANSPORT);
+
+  const Opened dropping(xfrm::setSitePolicy(sitePolicy(Way::out, Action::block)));
+  CHECK_EQUAL(static_cast<int>(dropping.received.head<xfrm_userpolicy_info>().action), XFRM_POLICY_BLOCK);
+  CHECK_EQUAL(dropping.attribute(policyHead, XFRMA_TMPL), "");
+}
+
+TEST(
+    "xfrm: what comes from a site must have come out of an SA in tunnel mode, whichever; the more exact policy is "
+    "asked first") {
+  using Way = xfrm::SitePolicy::Way;
+  using Action = xfrm::SitePolicy::Action;
+  const Opened opened(xfrm::setSitePolicy(sitePolicy(Way::forward, Action::protect)));
+  const auto info = opened.received.head<xfrm_userpolicy_info>();
+  CHECK_EQUAL(static_cast<int>(info.dir), XFRM_POLICY_FWD);
+  CHECK_EQUAL(ntohl(info.sel.saddr.a4), 0x0A020000U);
+  CHECK_EQUAL(templateOf(opened).id.spi, 0U);
+  CHECK_EQUAL(templateOf(opened).reqid, 0U);
+  CHECK_EQUAL(static_cast<int>(templateOf(opened).mode), XFRM_MODE_TUNNEL);
+  auto narrower = sitePolicy(Way::out, Action::block);
+  narrower.selector.local.prefix = 17;
+  auto wider = sitePolicy(Way::out, Action::block);
+  const auto priorityOf = [](const xfrm::SitePolicy& policy) {
+    return Opened(xfrm::setSitePolicy(policy)).received.head<xfrm_userpolicy_info>().priority;
+  };
+  CHECK(priorityOf(narrower) < priorityOf(wider));
+  // What must pass, passes before all.
+  auto passing = sitePolicy(Way::out, Action::pass);
+  passing.selector.local.prefix = passing.selector.remote.prefix = 0;
+  CHECK(priorityOf(passing) < priorityOf(narrower));
+}
+
+TEST("xfrm: a site's policy reads back with its way, its selector and the SA; nobody else's is taken for one") {
+  auto policy = sitePolicy(xfrm::SitePolicy::Way::out, xfrm::SitePolicy::Action::protect);
+  policy.selector.protocol = IPPROTO_TCP;
+  policy.selector.remotePort = 445;
+  policy.spi = 77;
+  // The kernel says NEWPOLICY when it is asked.
+  const auto readBack = [](const Message& message) {
+    Opened opened(message);
+    opened.received.type = XFRM_MSG_NEWPOLICY;
+    return xfrm::readSitePolicy(opened.received);
+  };
+  for (const auto way : {xfrm::SitePolicy::Way::out, xfrm::SitePolicy::Way::in, xfrm::SitePolicy::Way::forward}) {
+    policy.way = way;
+    const auto kept = readBack(xfrm::setSitePolicy(policy));
+    CHECK(kept && kept->way == way && kept->selector == policy.selector);
+    CHECK(kept && kept->spi == (way == xfrm::SitePolicy::Way::out ? 77U : 0U));
+  }
+  CHECK(!readBack(xfrm::setPolicy(address(1), address(2), 0x67000009, 0x67000009, 1)));
+}
+
+TEST("xfrm: what a packet asks for; of ICMP there are no ports") {
+  xfrm_user_acquire wanted{};
+  wanted.sel.family = AF_INET;
+  wanted.sel.saddr.a4 = htonl(0x0A010005);
+  wanted.sel.daddr.a4 = htonl(0x0A020007);
+  wanted.sel.sport = htons(8);
+  wanted.sel.dport = htons(99);
+  wanted.sel.proto = IPPROTO_UDP;
+  const auto udp = xfrm::readAcquire({XFRM_MSG_ACQUIRE, octetsOf(wanted)});
+  CHECK(udp && udp->protocol == IPPROTO_UDP && udp->source.port == 8 && udp->destination.port == 99);
+  wanted.sel.proto = IPPROTO_ICMP;
+  const auto icmp = xfrm::readAcquire({XFRM_MSG_ACQUIRE, octetsOf(wanted)});
+  const uint8_t expected[4] = {10, 2, 0, 7};
+  CHECK(icmp && icmp->source.port == 0 && icmp->destination == (pipeline::Endpoint{Address::from(expected, 4), 0}));
+  CHECK(!xfrm::readAcquire({XFRM_MSG_ACQUIRE, octetsOf(wanted).first(30)}));
 }
 
 TEST("rtnetlink: a point-to-point address, a route, a link") {
