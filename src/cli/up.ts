@@ -141,8 +141,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
   }
 }
 
-function wishOf({ dataplane, offload, remoteAccess }: Configuration): DataplaneWish {
-  return { dataplane, offload, esp: remoteAccess.esp }
+function wishOf({ dataplane, offload, remoteAccess, sites }: Configuration): DataplaneWish {
+  return { dataplane, offload, esp: [...remoteAccess.esp, ...sites.flatMap(({ esp }) => esp)] }
 }
 
 /** Which of the kernel's drivers come first is the machine's business, not the gateway's: said in its log, by us. */

@@ -74,9 +74,11 @@ test('a short key is warned of', () => {
   ])
 })
 
-test('the kernel data plane is refused', () => {
+test('the kernel data plane carries tunnel mode where it is asked for; without a word sites are the userland one’s', () => {
   const outcome = parseConfiguration(`dataplane: kernel\n${least}sites:\n${site({})}`, () => '')
-  expect(outcome.is === 'faulty' && outcome.faults[0]?.message).toMatch(/userland data plane only/)
+  expect(outcome.is === 'faulty' ? outcome.faults : outcome.configuration.dataplane).toBe('kernel')
+  const auto = parseConfiguration(`${least}sites:\n${site({})}`, () => '')
+  expect(auto.is === 'faulty' ? auto.faults : auto.configuration.dataplane).toBe('userland')
 })
 
 const dialled = {
@@ -97,6 +99,16 @@ test('a site of mode l2tp with its defaults', () => {
     },
   ])
   expect(JSON.stringify(outcome.configuration.sites)).not.toContain('sesame')
+})
+
+test('a site of mode l2tp is refused on the kernel data plane', () => {
+  const outcome = parseConfiguration(
+    `dataplane: kernel\n${least.replace('users: []', '')}sites:\n${site(dialled)}`,
+    () => '',
+  )
+  expect(outcome.is === 'faulty' && outcome.faults.map(({ message }) => message).join()).toMatch(
+    /mode l2tp are carried by the userland data plane only/,
+  )
 })
 
 test.each([

@@ -168,8 +168,9 @@ export function checkSites(configuration: Configuration, parsed: Parsed, problem
       error('authentication', 'a method is there twice; preSharedKey once and certificates once are right')
     if (preSharedKey) checkKey(preSharedKey, ['sites', i, 'authentication'], problems)
   })
-  if (sites.length > 0 && parsed.dataplane === 'kernel') {
-    const message = 'sites are carried by the userland data plane only; userland or auto is right with them'
+  if (sites.some(({ mode }) => mode === 'l2tp') && parsed.dataplane === 'kernel') {
+    const message =
+      'sites of mode l2tp are carried by the userland data plane only; userland or auto is right with them, or mode: tunnel'
     problems.push({ severity: 'error', path: ['dataplane'], message })
   }
 }

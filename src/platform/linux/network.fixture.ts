@@ -85,6 +85,18 @@ if (step === 'serve') {
   seen.push(look())
   const next = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
   seen.push(await next.recover(), look())
+} else if (step === 'sites') {
+  // The plane's own device carries nothing: what no SA takes ends there.
+  sh('ip address add 10.1.0.1/16 dev lan0')
+  const sites = [{ local: ['10.1.0.0/16'], remote: ['10.2.0.0/16', '10.3.0.0/16'] }]
+  const each: GatewayPlan = { ...plan, devicePrefix: 'ghp', clientNetworks: [], sites }
+  const look = () => ({ routes: state().routes, filter: sh('nft list ruleset').match(/^.*ipsec.*$/gm)?.length ?? 0 })
+  seen.push(await network.serve(each), look())
+  await network.serve({ ...each, sites: [{ local: ['10.1.0.0/16'], remote: ['10.3.0.0/16'] }] })
+  seen.push(look())
+  await network.serve({ ...each, sites: [] })
+  seen.push(look())
+  await network.clear()
 } else if (step === 'crash') {
   await network.serve({
     ...plan,

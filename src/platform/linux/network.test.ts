@@ -94,6 +94,19 @@ test.runIf(may)(
   },
 )
 
+test.runIf(may)(
+  'sites on the kernel’s plane: their networks end in its own device unless an SA takes the packets',
+  () => {
+    const route = (network: string) => `${network} scope link src 10.1.0.1 linkdown`
+    expect(inside('sites')).toEqual([
+      [],
+      { routes: [route('10.2.0.0/16'), route('10.3.0.0/16')], filter: 5 },
+      { routes: [route('10.3.0.0/16')], filter: 5 },
+      { routes: [], filter: 0 },
+    ])
+  },
+)
+
 test.runIf(may)('after kill -9 the next start removes table, forwarding and proxy entries', () => {
   const [left, removed, clean] = inside('crash') as unknown[]
   expect(left).toMatchObject({

@@ -152,7 +152,7 @@ export class LinuxNetwork implements Network {
   /** The device up, our inner address on it, and the clients' ranges routed to it. */
   async #addresses(plan: GatewayPlan, earlier: GatewayPlan | undefined): Promise<void> {
     const { device, devicePrefix, gatewayAddress } = plan
-    if (devicePrefix !== undefined) return this.#ownAddress(plan)
+    if (devicePrefix !== undefined) return this.#ownAddress(plan, earlier)
     const wanted = routesOf(plan)
     const sites = siteRoutes(plan)
     const links = linkAddresses(plan)
@@ -179,7 +179,8 @@ export class LinuxNetwork implements Network {
   }
 
   /** Our inner address where no device of a session carries it, and the end of the way for clients who aren't there: else they'd be looked for outside. */
-  async #ownAddress(plan: GatewayPlan): Promise<void> {
+  async #ownAddress(plan: GatewayPlan, earlier: GatewayPlan | undefined): Promise<void> {
+    const sites = siteRoutes(plan)
     const address = `${plan.gatewayAddress}/32 dev lo`
     const elsewhere = Object.entries(networkInterfaces()).some(
       ([name, all]) =>
@@ -197,7 +198,18 @@ export class LinuxNetwork implements Network {
       ...routes.map((route) => `route replace ${route}`),
       ...oldRoutes.filter((route) => !routes.includes(route)).map((route) => `route del ${route}`),
       ...oldAddresses.filter((each) => !addresses.includes(each)).map((each) => `address del ${each}`),
+      // To the plane's own device, where what no SA takes on its way goes no further. They vanish with it.
+      ...(sites.length > 0 ? [`link set dev ${plan.device} up`] : []),
+      ...sites.map((route) => `route replace ${route} dev ${plan.device}`),
+      ...(earlier ? siteRoutes(earlier) : [])
+        .filter((route) => !sites.includes(route))
+        .map((route) => `route del ${route} dev ${plan.device}`),
     ]
+    if (sites.length > 0) {
+      // The kernel holds what waits for an SA, up to a hundred packets of each policy; whom it asked it asks again after so many seconds.
+      this.#setSysctl('net/core/xfrm_larval_drop', '0', true)
+      this.#setSysctl('net/core/xfrm_acq_expires', '10', true)
+    }
     await this.#run('ip', ['-batch', '-'], `${lines.join('\n')}\n`)
     this.#record(() => {
       this.#journal.addresses = addresses
@@ -318,14 +330,15 @@ function routesOf(plan: GatewayPlan): string[] {
 }
 
 /** What lies behind sites; what we send there ourselves leaves from an address of ours that the tunnel is for. */
-function siteRoutes({ sites = [] }: GatewayPlan): string[] {
+function siteRoutes({ sites = [], devicePrefix }: GatewayPlan): string[] {
   const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
   return sites.flatMap(({ local, remote, link, address }) => {
     const inside = own.find(({ family, address }) => family === 'IPv4' && inRanges(address, local.map(rangeOf)))
     const source = inside?.address ?? address
     const from = source ? ` src ${source}` : ''
     const always = remote.map((network) => `${network}${from}${link ? ` metric ${lastMetric}` : ''}`)
-    if (link !== 'up') return always
+    // On the kernel's plane a link has an interface of its own, with the routes of its session.
+    if (link !== 'up' || devicePrefix !== undefined) return always
     return [...always, ...remote.map((network) => `${network}${from}`)]
   })
 }

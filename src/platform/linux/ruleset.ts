@@ -1,5 +1,5 @@
 // The nftables ruleset of a gateway as text: forwarding and translation for clients, a default-deny filter around them, nothing else touched.
-import type { GatewayPlan } from '../network.ts'
+import type { GatewayPlan, SitePlan } from '../network.ts'
 import { isCarriedMark } from './policy-ruleset.ts'
 
 /** The table that belongs to a device; a second gateway on the machine has a device, and so a table, of its own. */
@@ -33,6 +33,9 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
     ...plan.clientNetworks,
   ]
   const table = tableOf(plan.device)
+  const remotes = sites.length > 0
+  // On the kernel's plane what comes out of a tunnel comes by the interface that ESP came by, and leaves by the one that ESP leaves by.
+  const sealed = plan.devicePrefix === undefined ? '' : 'meta ipsec missing '
   const beyond = plan.internet
     ? 'accept'
     : `ip daddr { ${[...privateNetworks, ...plan.localNetworks].join(', ')} } accept`
@@ -46,15 +49,15 @@ ${siteSets(sites)}  set opened { type ifname; ${opened.length > 0 ? `elements = 
   chain spoofed {
     type filter hook prerouting priority raw; policy accept;
     iifname "${carriers}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
-    ${sites.length > 0 ? `iifname "${carriers}" ip saddr @remotes accept` : ''}
+    ${remotes ? `iifname "${carriers}" ip saddr @remotes accept` : ''}
     iifname "${carriers}" ${isCarriedMark} accept
     iifname "${carriers}" ip saddr != @clients drop
     ${elsewhere} ip saddr @clients drop
-    ${sites.length > 0 ? `${elsewhere} ip saddr @remotes drop` : ''}
+    ${remotes ? `${elsewhere} ${sealed}ip saddr @remotes drop` : ''}
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-${sites.map(siteRules(carriers)).join('')}    iifname "${carriers}" jump fromclients
+${sites.map(siteRules(plan)).join('')}    iifname "${carriers}" jump fromclients
     oifname "${carriers}" jump toclients
     iifname @opened meta nfproto ipv4 drop
   }
@@ -74,17 +77,18 @@ ${sites.map(siteRules(carriers)).join('')}    iifname "${carriers}" jump fromcli
   chain input {
     type filter hook input priority filter; policy accept;
     iifname "${carriers}" jump togateway
+    ${remotes && sealed ? 'meta ipsec exists ip saddr @remotes jump togateway' : ''}
     ${dnsOutside}
   }
   chain togateway {
     ct state established,related accept
-    ${isCarriedMark} ip saddr != @clients ${sites.length > 0 ? 'ip saddr != @remotes ' : ''}accept
+    ${isCarriedMark} ip saddr != @clients ${remotes ? 'ip saddr != @remotes ' : ''}accept
     icmp type { echo-request, destination-unreachable } accept
     ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport 53 accept
     ${plan.gatewayServices ? 'meta nfproto ipv4 accept' : ''}
     drop
   }
-${plan.forwarding === 'masquerade' ? masquerade(carriers) : ''}}
+${remotes && sealed ? leaving(plan) : ''}${plan.forwarding === 'masquerade' ? masquerade(carriers) : ''}}
 `
 }
 
@@ -97,12 +101,28 @@ function siteSets(sites: NonNullable<GatewayPlan['sites']>): string {
   return `  set remotes { type ipv4_addr; flags interval; auto-merge; elements = ${list(remotes)} }\n`
 }
 
+/** By the device; on the kernel's plane through an SA, or to the device, where a packet waits for one. */
 const siteRules =
-  (carriers: string) =>
-  ({ local, remote }: NonNullable<GatewayPlan['sites']>[number]): string =>
-    `    iifname "${carriers}" ip saddr ${list(remote)} ip daddr ${list(local)} accept
-    oifname "${carriers}" ip saddr ${list(local)} ip daddr ${list(remote)} accept
+  (plan: GatewayPlan) =>
+  ({ local, remote, link }: SitePlan): string => {
+    const carriers = carriersOf(plan)
+    const tunnel = plan.devicePrefix !== undefined && link === undefined
+    const incoming = tunnel ? ['meta ipsec exists'] : [`iifname "${carriers}"`]
+    const outgoing = tunnel ? ['rt ipsec exists', `oifname "${plan.device}"`] : [`oifname "${carriers}"`]
+    return [
+      ...incoming.map((how) => `    ${how} ip saddr ${list(remote)} ip daddr ${list(local)} accept\n`),
+      ...outgoing.map((how) => `    ${how} ip saddr ${list(local)} ip daddr ${list(remote)} accept\n`),
+    ].join('')
+  }
+
+/** After everybody's address translation, whose packets XFRM's policies may mean no longer. */
+function leaving(plan: GatewayPlan): string {
+  return `  chain leaving {
+    type filter hook postrouting priority 300; policy accept;
+    oifname != { "${plan.device}", "lo" } oifname != "${carriersOf(plan)}" ip daddr @remotes rt ipsec missing drop
+  }
 `
+}
 
 function masquerade(carriers: string): string {
   return `  chain translate {
