@@ -35,7 +35,7 @@ import {
 } from './policies.ts'
 import { PolicySide } from './policy-side.ts'
 import { type SessionRecord, Sessions } from './sessions.ts'
-import { Sites } from './sites.ts'
+import { Sites, type SitesRecord } from './sites.ts'
 import { statusOf } from './status.ts'
 import { WallClock } from './wall-clock.ts'
 
@@ -177,6 +177,8 @@ class House implements Gateway, EndpointOwner {
     const guesses = former.get('owner/guesses')
     if (guesses) this.#users.restore(guesses as GuessesRecord)
     await this.#endpoint.resume(former)
+    const sites = former.get('owner/sites')
+    if (sites) this.#sites.restore(sites as SitesRecord)
     this.events.emit({
       event: 'gateway.resumed',
       sessions: this.#sessions.all.length,
@@ -418,6 +420,10 @@ class House implements Gateway, EndpointOwner {
     const now = this.#platform.clock.now()
     const guesses = now >= this.#guessesDue ? this.#users.changed() : undefined
     if (guesses) this.#guessesDue = now + guessesMs
-    return new Map(guesses ? [['guesses', guesses]] : [])
+    const sites = this.#sites.changed()
+    return new Map<string, unknown>([
+      ...(guesses ? [['guesses', guesses] as const] : []),
+      ...(sites ? [['sites', sites] as const] : []),
+    ])
   }
 }

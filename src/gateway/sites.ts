@@ -7,7 +7,8 @@ import { isWeak } from '../algorithms/levels.ts'
 import { showEspProposal } from '../algorithms/proposals.ts'
 import type { Configuration, SiteEntry } from '../config/configuration.ts'
 import type { SiteRow } from '../control/protocol.ts'
-import type { IkePolicy, PeerGoneReason, SaPair, SiteId, SitePolicy, Traffic } from '../ike/contract.ts'
+import { hashHex } from '../crypto/hash.ts'
+import type { IkePolicy, PeerGoneReason, PeerId, SaPair, SiteId, SitePolicy, Traffic } from '../ike/contract.ts'
 import { sameTraffic, trafficHolds } from '../ike/sites.ts'
 import type { FastPath, FastPathEvent, TunnelCounters } from '../platform/fast-path.ts'
 import { showEndpoint } from '../wire/address.ts'
@@ -47,6 +48,16 @@ type Site = {
   counters: TunnelCounters | undefined
 }
 
+type SiteRecord = Pick<Site, 'id' | 'since' | 'esp' | 'weak'> & {
+  readonly name: string
+  /** Of all that the configuration said of it. */
+  readonly entry: string
+  readonly peer: PeerId | undefined
+  readonly pairs: readonly (readonly [number, Traffic])[]
+}
+/** What a restart that ends no session takes: pairs are known by their site's number. */
+export type SitesRecord = { readonly next: SiteId; readonly sites: readonly SiteRecord[] }
+
 /** What other sites than those in tunnel mode need of IKE. */
 type Others = (policy: IkePolicy) => SitesAuthentication & Required<Pick<IkePolicy, 'sites'>>
 
@@ -62,6 +73,8 @@ export class Sites {
   #nextRequest = 1
   #closed = false
   #resolving: (() => void) | undefined
+  #former: readonly SiteRecord[] = []
+  #touched = false
 
   constructor(platform: Platform, events: EventLog, fastPath: FastPath, endpoint: () => Endpoint, others: Others) {
     this.#platform = platform
@@ -76,20 +89,38 @@ export class Sites {
     // A gateway without sites begins with the policy that it was made with.
     const quiet = this.#policy === undefined && sites.length === 0 && policy.rules === undefined
     this.#policy = policy
-    if (quiet) return
+    if (quiet && this.#former.length === 0) return
     const endpoint = this.#endpoint()
     const before = new Map([...this.#sites.values()].map((site) => [site.entry.name, site]))
     for (const entry of sites.filter(({ mode }) => mode === 'tunnel')) {
       const same = before.get(entry.name)
       if (same && sameEntry(same.entry, entry)) before.delete(entry.name)
-      else if (this.#fastPath.kind !== 'kernel') this.#add(entry)
+      else this.#add(entry)
     }
+    this.#leaveFormer()
     for (const gone of before.values()) this.#remove(gone, 'the configuration changed')
     await Promise.all([...this.#sites.values()].map(({ addresses }) => addresses.resolve(this.#platform, this.#events)))
     endpoint.ike({ on: 'policy', policy: this.#withSites(policy) })
     for (const site of this.#sites.values())
       if (site.entry.start === 'at-once' && site.state === 'down') this.#begin(site, [0])
     this.#resolveLater()
+  }
+
+  /** What an earlier process had, before the first `change`. */
+  restore({ next, sites }: SitesRecord): void {
+    this.#nextSite = next
+    this.#former = sites
+    for (const { id, peer } of sites) {
+      const standing = peer === undefined ? undefined : this.#endpoint().peers.get(peer)
+      if (standing) standing.site = id
+    }
+  }
+
+  /** What to write down, if it is another than the last time. */
+  changed(): SitesRecord | undefined {
+    if (!this.#touched) return undefined
+    this.#touched = false
+    return { next: this.#nextSite, sites: [...this.#sites.values()].map(recordOf) }
   }
 
   /** IKE is told again what it must know of the peers. */
@@ -128,6 +159,7 @@ export class Sites {
     if (!site) return
     const { traffic } = pair.tunnel!
     const renewed = [...site.pairs.values()].some((other) => sameTraffic(other, traffic))
+    this.#touched = true
     site.pairs.set(pair.inbound.spi, traffic)
     site.peer = peer
     site.esp = showEspProposal(pair.proposal)
@@ -147,7 +179,9 @@ export class Sites {
   pairDown(inboundSpi: number): void {
     for (const site of this.#sites.values()) {
       const traffic = site.pairs.get(inboundSpi)
-      if (!site.pairs.delete(inboundSpi) || !traffic || site.state !== 'up') continue
+      if (!site.pairs.delete(inboundSpi) || !traffic) continue
+      this.#touched = true
+      if (site.state !== 'up') continue
       const which = site.traffic.findIndex((one) => sameTraffic(one, traffic))
       const left = [...site.pairs.values()].some((other) => sameTraffic(other, traffic))
       // The peer stays for a while without a pair, and takes another.
@@ -170,6 +204,7 @@ export class Sites {
     for (const site of this.#sites.values()) {
       if (site.peer?.id !== peer.id) continue
       const was = site.state
+      this.#touched = true
       site.peer = undefined
       site.pairs.clear()
       site.asked.clear()
@@ -279,7 +314,12 @@ export class Sites {
   // --- the configuration -------------------------------------------------------------------------------------------------------------------
 
   #add(entry: SiteEntry): void {
-    const id = this.#nextSite++
+    const former = this.#former.find((one) => one.name === entry.name && one.entry === digestOf(entry))
+    this.#former = this.#former.filter((one) => one !== former)
+    const id = former?.id ?? this.#nextSite++
+    const peer = former?.peer === undefined ? undefined : this.#endpoint().peers.get(former.peer)
+    const stands = peer !== undefined && former !== undefined && former.pairs.length > 0
+    this.#touched = true
     const traffic = entry.localNetworks.flatMap((source) =>
       entry.remoteNetworks.map(
         (destination): Traffic => ({ source, destination, protocol: 0, sourcePort: 0, destinationPort: 0 }),
@@ -291,15 +331,15 @@ export class Sites {
       traffic,
       addresses: new PeerAddresses(entry.name, entry.peers),
       at: 0,
-      state: 'down',
+      state: stands ? 'up' : 'down',
       request: undefined,
-      peer: undefined,
-      pairs: new Map(),
+      peer: stands ? peer : undefined,
+      pairs: new Map(stands ? former.pairs : []),
       asked: new Map(),
       wanted: new Set(),
-      since: undefined,
-      esp: undefined,
-      weak: false,
+      since: stands ? former.since : undefined,
+      esp: stands ? former.esp : undefined,
+      weak: stands && former.weak,
       why: undefined,
       failures: 0,
       cancel: undefined,
@@ -310,7 +350,19 @@ export class Sites {
     this.#endpoint().apply([{ do: 'setTunnel', tunnel: id, hold, selectors }], `the tunnel of site ${entry.name}`)
   }
 
+  /** Sites that an earlier process had, and that aren't the same any more. */
+  #leaveFormer(): void {
+    for (const { id, name, peer, pairs } of this.#former) {
+      if (peer === undefined || !this.#endpoint().peers.has(peer)) continue
+      this.#endpoint().ike({ on: 'disconnect', peer, reason: 'the configuration changed' })
+      if (pairs.length > 0)
+        this.#endpoint().apply([{ do: 'removeTunnel', tunnel: id }], `to remove the former tunnel of ${name}`)
+    }
+    this.#former = []
+  }
+
   #remove(site: Site, why: string): void {
+    this.#touched = true
     this.#sites.delete(site.id)
     site.cancel?.()
     const { peer } = site
@@ -355,16 +407,27 @@ export class Sites {
   }
 }
 
-/** Whether nothing about a site changed. */
+function recordOf({ id, entry, peer, pairs, since, esp, weak }: Site): SiteRecord {
+  return { ...{ id, name: entry.name, entry: digestOf(entry), peer: peer?.id }, pairs: [...pairs], since, esp, weak }
+}
+
 /** What an entry says of phase 1 beside its proposals. */
 export function phase1Of({ exchange, localIdentity }: SiteEntry): Pick<SitePolicy, 'aggressive' | 'identity'> {
   return { aggressive: exchange === 'aggressive', identity: localIdentity }
 }
 
+/** Whether nothing about a site changed. */
 export function sameEntry(a: SiteEntry, b: SiteEntry): boolean {
-  // Secrets show as the same; what they hold is compared apart.
-  const secrets = (entry: SiteEntry) => [...secretsOf(entry), entry.dialOut?.password.revealText()]
-  return JSON.stringify(a) === JSON.stringify(b) && JSON.stringify(secrets(a)) === JSON.stringify(secrets(b))
+  return wordsOf(a) === wordsOf(b)
+}
+
+/** Secrets show as the same; what they hold stands apart. */
+function wordsOf(entry: SiteEntry): string {
+  return JSON.stringify([entry, ...secretsOf(entry), entry.dialOut?.password.revealText()])
+}
+
+function digestOf(entry: SiteEntry): string {
+  return hashHex('sha256', new TextEncoder().encode(wordsOf(entry)))
 }
 
 function rowOf({ entry, state, peer, esp, weak, since, why, pairs, counters }: Site): SiteRow {

@@ -21,6 +21,8 @@ const successorMs = 5_000
 const quietMs = 30_000
 /** Replaced pairs kept at once. */
 const mostDraining = 8
+/** Renewed by both sides within so long of one another: at once. Nobody renews so soon what has just been renewed (lifetimes.ts). */
+const atOnceMs = 5_000
 /** Packets that the peer sent on a pair before it said Delete may still be on their way. */
 const lingerMs = 3_000
 
@@ -217,10 +219,14 @@ function same(a: Selectors, b: Selectors): boolean {
   return !a.tunnel && !b.tunnel && a.ports.local === b.ports.local && a.ports.remote === b.ports.remote
 }
 
-/** Both sides rekeyed at once: both pairs are good, and both sides choose the same one to keep by the lesser nonce, as IKEv2 does (RFC 7296 §2.8.1). */
+/**
+ * Both sides rekeyed at once: both pairs are good, and both sides choose the same one to keep by the lesser nonce, as IKEv2 does (RFC 7296 §2.8.1). A QM1 that
+ * was late found a successor in place already, so that its two sides don't agree on what it replaces: then the short time between the two tells.
+ */
 function collided(pair: Pair, other: Pair): boolean {
+  if (other.state !== 'current' || other.role === pair.role) return false
   const same = pair.predecessor !== undefined && pair.predecessor === other.predecessor
-  return same && other.state === 'current' && other.role !== pair.role
+  return same || (other.predecessor !== undefined && pair.established - other.established < atOnceMs)
 }
 
 function usePair(turn: Turn, peer: Peer, pair: Pair): void {
@@ -273,18 +279,34 @@ function linger(turn: Turn, pair: Pair): void {
 
 /** The peer said Delete for a pair: with a successor it lingers for packets on their way, without one it is gone. */
 export function deletedByPeer(turn: Turn, peer: Peer, pair: Pair): void {
+  if (giveWay(turn, peer, pair, 'any')) return
+  peer.lostBecause = 'deleted-by-peer'
+  removePair(turn, peer, pair, 'the peer deleted it')
+}
+
+/** Another pair, if there is one, carries what this one carried; this one lingers for packets on their way. False: nothing was changed. */
+export function giveWay(turn: Turn, peer: Peer, pair: Pair, successors: 'current' | 'any'): boolean {
   const others = [...peer.pairs.values()].filter(
     (other) => other !== pair && !other.deleteSaid && sameSelectors(other, pair),
   )
-  const successor = others.find(({ state }) => state === 'current') ?? others.at(-1)
-  if (!successor) {
-    peer.lostBecause = 'deleted-by-peer'
-    removePair(turn, peer, pair, 'the peer deleted it')
-    return
-  }
+  const current = others.find(
+    ({ state, expires }) => state === 'current' && (successors === 'any' || expires > turn.now),
+  )
+  const successor = current ?? (successors === 'any' ? likeliest(others) : undefined)
+  if (!successor) return false
   if (peer.using === pair.inboundSpi || pair.selectors.tunnel) usePair(turn, peer, successor)
   drainPair(turn, pair)
   linger(turn, pair)
+  return true
+}
+
+/** Of pairs none of which is current, the one that the peer most likely has: it had one that drains, and as responder it has put in what QM2 was about. */
+function likeliest(pairs: readonly Pair[]): Pair | undefined {
+  return (
+    pairs.findLast(({ state }) => state === 'draining') ??
+    pairs.findLast(({ role }) => role === 'initiator') ??
+    pairs.at(-1)
+  )
 }
 
 export function removePair(turn: Turn, peer: Peer, pair: Pair, reason: string): void {

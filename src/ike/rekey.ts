@@ -3,7 +3,7 @@
 import { sayDeleteIke, sayDeletePair } from './exchanges/informational.ts'
 import { sendMM1 } from './exchanges/main-mode-initiator.ts'
 import { beginSuccessor } from './exchanges/quick-mode-initiator.ts'
-import { drained, endPeer, findPair, removePair, succeeding } from './peers.ts'
+import { drained, endPeer, findPair, giveWay, removePair, succeeding } from './peers.ts'
 import { dropSa, markDeleted, standingSa } from './sa.ts'
 import type { IkeSa, Pair, Peer } from './state.ts'
 import { arm, type Turn } from './turn.ts'
@@ -27,16 +27,21 @@ function negotiating(turn: Turn, peer: Peer): boolean {
   return [...peer.sas].some((id) => turn.state.sas.get(id)?.established === undefined)
 }
 
-/** The end of a pair's lifetime, unless its successor is on the way. */
+/**
+ * The end of a pair's lifetime, unless its successor is on the way. Where one carries the packets already, the peer is told, and what it sent on the old pair
+ * before it changed over, or before it heard of our Delete, is still taken for a few seconds.
+ */
 export function expirePair(turn: Turn, peer: Peer, pair: Pair, reason: string): void {
   const late = !pair.used && turn.now < pair.expires + overtime.mostMs && pair.state !== 'draining'
   if (late && !pair.deleteSaid && (succeeding(turn, peer, pair) || negotiating(turn, peer))) {
     arm(turn, `expire ${pair.inboundSpi}`, turn.now + overtime.everyMs)
     return
   }
+  // It lingers already.
+  if (pair.deleteSaid) return
   const sa = standingSa(turn, peer)
-  if (sa && !pair.deleteSaid) sayDeletePair(turn, sa, pair)
-  removePair(turn, peer, pair, reason)
+  if (sa) sayDeletePair(turn, sa, pair)
+  if (!giveWay(turn, peer, pair, 'current')) removePair(turn, peer, pair, reason)
 }
 
 /** A draining pair was quiet for long enough, or is to be deleted by us. */
