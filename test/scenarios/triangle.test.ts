@@ -2,7 +2,7 @@
 // deliver: not a packet is lost, whichever side renews, both at once, however late packets come, and however many messages of IKE go missing.
 import { describe, expect, test } from 'vitest'
 import { parseConfiguration } from '../../src/config/parse.ts'
-import { createGateway } from '../../src/gateway/gateway.ts'
+import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { type Machine, World } from '../fakes/platform.ts'
 import { type Faults, fairNetwork } from './network.ts'
 
@@ -69,7 +69,7 @@ async function play({ seed, starts, faults, ikeLoss, seconds }: Play) {
   const world = new World(seed, fairNetwork)
   const machines = {} as Record<Corner, Machine>
   for (const corner of corners) machines[corner] = world.machine(outer[corner])
-  const gateways = []
+  const gateways: Gateway[] = []
   for (const corner of corners)
     gateways.push(await world.of(createGateway(machines[corner], configurationOf(corner, starts))))
   await world.run(10_000)
