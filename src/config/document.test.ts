@@ -99,6 +99,13 @@ someToken: abc
     for (const secret of ['wonderland', '0123', 'horse', 'scrypt', 'abc']) expect(shown).not.toContain(secret)
   })
 
+  test('keys of peers and of certificates are secrets, certificates are not', () => {
+    const own = '{ certificate: public, key: hunter22 }'
+    const keys = `remoteAccess: { preSharedKeys: [ { peer: any, key: horse } ], certificates: ${own} }\n`
+    expect(withoutSecrets(keys)).toBe(keys.replace('horse', '[secret]').replace('hunter22', '[secret]'))
+    expect(secretsOf(keys)).toEqual(['horse', 'hunter22'])
+  })
+
   test('passwordExpired is no secret, a file is shown by its name', () => {
     expect(withoutSecrets('users:\n  - { name: a, passwordExpired: true, password: { file: a.txt } }\n')).toBe(
       'users:\n  - { name: a, passwordExpired: true, password: { file: a.txt } }\n',

@@ -125,7 +125,7 @@ export function plainValue(text: string): unknown {
 
 /** A key whose value nobody may read over a shoulder. By its ending, so that a new one is hidden before somebody lists it here. */
 export function isSecretKey(key: unknown): boolean {
-  return typeof key === 'string' && /(password|passphrase|presharedkey|secret|hash|privatekey|token)$/i.test(key)
+  return typeof key === 'string' && /(^key|password|passphrase|presharedkey|secret|hash|privatekey|token)$/i.test(key)
 }
 
 export const hidden = '[secret]'
