@@ -1,5 +1,6 @@
 // Kinds of arguments: what is right, and what completion offers.
 import { addressOctets, ipv4Octets } from '../wire/address.ts'
+import { issuedNames } from './certificates.ts'
 import type { ArgumentType } from './grammar.ts'
 import type { Shell } from './shell.ts'
 
@@ -60,6 +61,18 @@ export const sessionTarget: Type = {
       return []
     }
   },
+}
+
+const nameOrSerial = /^[\w@][\w@.-]{0,63}$/
+
+/** What the gateway's own authority issued and didn't revoke; also a serial number. */
+export const issuedName: Type = {
+  name: 'name',
+  fault: (text) => (nameOrSerial.test(text) ? undefined : 'a name or a serial number of "certificate list" is right'),
+  offer: ({ device }) =>
+    issuedNames(device)
+      .filter(({ kind, revoked }) => kind === 'client' && !revoked)
+      .map(({ name }) => ({ text: name, help: 'a client' })),
 }
 
 /** Any word; `right` says what it is. */

@@ -10,7 +10,6 @@
 // Whoever finds a record that is due rolls back: the guard at its deadline, a console that starts, and the boot, which is always after the deadline.
 // Deadlines are in monotonic time: a clock that NTP sets from 1970 to today confirms and rolls back nothing.
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Configuration, Fault } from '../config/configuration.ts'
 import { parseConfiguration } from '../config/parse.ts'
@@ -39,7 +38,13 @@ export type Judgement =
 
 /** Judges a text as the gateway would; secrets in files are looked for beside the configuration. */
 export function judge(text: string, device: Device): Judgement {
-  return parseConfiguration(text, (path) => readFileSync(resolve(dirname(device.config), path), 'utf8'), device.ports)
+  const readFile = (path: string): string => {
+    const place = resolve(dirname(device.config), path)
+    const text = device.disk.read(place)
+    if (text === undefined) throw new Error(`there is no file ${place} on this machine`)
+    return text
+  }
+  return parseConfiguration(text, readFile, device.ports)
 }
 
 export function showFault({ severity, line, column, where, message }: Fault): string {

@@ -2,6 +2,7 @@
 import {
   chownSync,
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -30,6 +31,8 @@ export type Disk = {
   rename(from: string, to: string): void
   /** Throws an Error with code ENOENT where it isn't there. */
   remove(path: string): void
+  /** Removes a folder with all that is in it, where it is there: nothing of it is found under its name any more, whenever the power goes. */
+  removeFolder(folder: string): void
   /** Names in the folder, as they are now, onto the medium. */
   sync(folder: string): void
 }
@@ -51,6 +54,14 @@ export const systemDisk: Disk = {
   },
   rename: (from, to) => renameSync(from, to),
   remove: (path) => rmSync(path),
+  removeFolder(folder) {
+    const going = `${folder}.new`
+    rmSync(going, { recursive: true, force: true })
+    if (!existsSync(folder)) return
+    renameSync(folder, going)
+    systemDisk.sync(dirname(folder))
+    rmSync(going, { recursive: true, force: true })
+  },
   sync(folder) {
     const file = openSync(folder, 'r')
     try {

@@ -139,8 +139,8 @@ export function linuxDevice(place: Place): Device {
     },
     async forgetEverything() {
       // The configuration first: what a power cut leaves behind it belongs to nobody.
-      for (const path of [config, join(folder, 'history'), join(folder, 'keys'), state])
-        rmSync(path, { recursive: true, force: true })
+      for (const path of [config, 'history', 'keys', 'pki', 'pki.new', state])
+        rmSync(resolve(folder, path), { recursive: true, force: true })
     },
     interfaces: () => readdirSync('/sys/class/net').filter((name) => name !== 'bonding_masters'),
     async portsNamed() {

@@ -1,7 +1,7 @@
 // The first-boot wizard's questions as data, and the configuration that the answers make.
 import { type Step, setValue, type Value } from '../config/document.ts'
 import { hashPassword } from '../control/admin-password.ts'
-import { ipv4FromNumber, ipv4Number, ipv4Octets } from '../wire/address.ts'
+import { addressOctets, ipv4FromNumber, ipv4Number, ipv4Octets } from '../wire/address.ts'
 
 /** Answers by the question's key. */
 export type Answers = Readonly<Record<string, string>>
@@ -107,8 +107,8 @@ export const questions: readonly Question[] = [
   },
   {
     key: 'keyKind',
-    ask: 'Key of all clients: generated or typed (certificates come with a later version)',
-    choices: ['generated', 'typed'],
+    ask: 'Key of all clients: generated or typed; or certificates, one for each client',
+    choices: ['generated', 'typed', 'certificates'],
     usual: () => 'generated',
   },
   {
@@ -116,6 +116,16 @@ export const questions: readonly Question[] = [
     ask: 'Pre-shared key (12 characters or more)',
     when: is('keyKind', 'typed'),
     fault: oneLine(12, 'a key'),
+  },
+  {
+    key: 'dialled',
+    ask: 'Name or address that clients dial, or several',
+    when: is('keyKind', 'certificates'),
+    usual: ({ wan, address, hostname }) => (wan === 'static' ? address?.split('/')[0] : hostname),
+    fault: (text) =>
+      namesOf(text).length <= 8 && namesOf(text).every(dialable) && ipv6Later(namesOf(text))
+        ? undefined
+        : 'a name such as vpn.example.org or an address is right, up to 8 with spaces between, an IPv6 address not first',
   },
   {
     key: 'user',
@@ -132,28 +142,45 @@ export const questions: readonly Question[] = [
   },
 ]
 
+/** What clients dial: the first names the certificate. */
+export const namesOf = (text: string): readonly string[] => text.split(/[\s,]+/).filter((name) => name !== '')
+
+const dialable = (name: string) =>
+  addressOctets(name) !== undefined ||
+  (/^(?=.{1,64}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name) &&
+    !/^[\d.]+$/.test(name) &&
+    !certificateFiles.includes(name.toLowerCase()))
+
+/** Names of the authority's own files. */
+const certificateFiles = ['ca', 'crl', 'issued']
+
+/** The first names a file too, and a colon is none of a file's letters. */
+const ipv6Later = ([first = '']: readonly string[]) => first !== '' && !first.includes(':')
+
 export function lanPorts(ports: Ports): readonly string[] {
   return ports.filter((port) => /^lan\d+$/.test(port)).sort()
 }
 
 /** What is shown before it is written; secrets aren't. */
 export function summaryOf(answers: Answers): readonly string[] {
-  const { hostname, port, wan, address, gateway, pppoeUser, lan, keyKind, user } = answers
+  const { hostname, port, wan, address, gateway, pppoeUser, lan, keyKind, dialled = '', user } = answers
   const how = wan === 'static' ? `static ${address} by ${gateway}` : wan === 'pppoe' ? `PPPoE as ${pppoeUser}` : 'DHCP'
   return [
     `name:      ${hostname}`,
     `internet:  ${port}, ${how}`,
     ...(lan === undefined || lan === 'none' ? [] : [`LAN:       ${lan}, addresses by DHCP`]),
-    `key:       ${keyKind}`,
+    `key:       ${keyKind}${keyKind === 'certificates' ? `; clients dial ${namesOf(dialled).join(' or ')}` : ''}`,
     `user:      ${user}`,
   ]
 }
 
-/** The configuration that the answers make; generated secrets come as answers. */
-export async function configurationOf(answers: Answers, ports: Ports): Promise<string> {
+/** The configuration that the answers make; generated secrets come as answers, certificates stand in `folder`. */
+export async function configurationOf(answers: Answers, ports: Ports, folder: string): Promise<string> {
   const settings: [readonly Step[], Value][] = [
     [['hostname'], answers.hostname!],
-    [['remoteAccess', 'preSharedKey'], answers.key!],
+    ...(answers.keyKind === 'certificates'
+      ? certificateSettings(answers, folder)
+      : ([[['remoteAccess', 'preSharedKey'], answers.key!]] satisfies [readonly Step[], Value][])),
     [['remoteAccess', 'addressPool'], '10.99.0.10-10.99.0.250'],
     [['remoteAccess', 'dns'], ['10.99.0.1']],
     [['users', answers.user!, 'password'], answers.userPassword!],
@@ -169,6 +196,17 @@ export async function configurationOf(answers: Answers, ports: Ports): Promise<s
   }
   const first = '# Written by the first questions on the console; the README lists every key.\n'
   return first + settings.reduce((text, [path, value]) => setValue(text, path, value), '')
+}
+
+function certificateSettings({ dialled }: Answers, folder: string): [readonly Step[], Value][] {
+  const at = (key: string): readonly Step[] => ['remoteAccess', 'certificates', key]
+  const [name] = namesOf(dialled!)
+  return [
+    [at('authorities'), { file: `${folder}/ca.pem` }],
+    [at('certificate'), { file: `${folder}/${name}.pem` }],
+    [at('key'), { file: `${folder}/${name}.key` }],
+    [at('crls'), [`${folder}/crl.pem`]],
+  ]
 }
 
 function wanSettings({ wan, address, gateway, dns, pppoeUser, pppoePassword }: Answers): [readonly Step[], Value][] {

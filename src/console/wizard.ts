@@ -1,9 +1,19 @@
 // The first-boot wizard: asks one question after the other, judges each answer at once, goes back, shows what it would write and writes it by the
 // same commit as everything else. Nothing is written before that. Lines of text alone, so it works on any terminal.
+
 import { typable } from '../control/typable.ts'
+import type { FirstCertificates } from './certificates.ts'
 import { CommitError } from './commit-error.ts'
 import type { Shell } from './shell.ts'
-import { type Answers, configurationOf, type Ports, type Question, questions, summaryOf } from './wizard-questions.ts'
+import {
+  type Answers,
+  configurationOf,
+  namesOf,
+  type Ports,
+  type Question,
+  questions,
+  summaryOf,
+} from './wizard-questions.ts'
 
 /** `left`: the command line is wanted; nothing was written. */
 export type WizardOutcome = 'written' | 'left'
@@ -108,7 +118,7 @@ async function ask(
   }
 }
 
-/** Makes the configuration and commits it; false, with the reason on the screen, where that fails. */
+/** Makes the configuration and commits it; false, with the reason on the screen, where that fails: then nothing of it stays. */
 async function written(
   shell: Pick<Shell, 'device' | 'archive' | 'terminal' | 'user'>,
   answers: Answers,
@@ -120,11 +130,15 @@ async function written(
     key: answers.key ?? typable(6),
     userPassword: answers.userPassword || typable(4),
   }
-  await terminal.say('working ...')
+  const certified = answers.keyKind === 'certificates'
+  await terminal.say(certified ? 'working: making keys and certificates ...' : 'working ...')
+  let made: FirstCertificates | undefined
   try {
     // Loaded here: a fresh board may wait for its first answer for a long time, with little memory.
     const { commit } = await import('./commit.ts')
-    const text = await configurationOf(whole, ports)
+    const { certificateFolder, firstCertificates } = await import('./certificates.ts')
+    if (certified) made = await firstCertificates(shell, namesOf(whole.dialled!), whole.user!)
+    const text = await configurationOf(whole, ports, certificateFolder(device))
     const said = await commit(device, archive, {
       text,
       who: `${user} on the console`,
@@ -133,12 +147,24 @@ async function written(
     })
     for (const sentence of said) await terminal.say(sentence)
   } catch (error) {
+    made?.undo()
     if (!(error instanceof CommitError)) throw error
     await terminal.say(error.message)
     return false
   }
-  await terminal.say(`Done. The clients' pre-shared key is ${whole.key}`)
   const generated = answers.userPassword ? 'the password that was typed' : `the password ${whole.userPassword}`
-  await terminal.say(`and the first user is ${whole.user} with ${generated}.`)
+  if (!made) {
+    await terminal.say(`Done. The clients' pre-shared key is ${whole.key}`)
+    await terminal.say(`and the first user is ${whole.user} with ${generated}.`)
+    return true
+  }
+  await terminal.say(
+    `Done. Clients dial ${namesOf(whole.dialled!).join(' or ')}, each with a certificate, a user name and a password;`,
+  )
+  await terminal.say(`the first user is ${whole.user} with ${generated}. The certificate of ${made.client}:`)
+  for (const line of made.text) await terminal.say(line)
+  await terminal.say(
+    `"certificate show ${made.client}" shows it again, "certificate issue NAME" makes one for another machine.`,
+  )
   return true
 }

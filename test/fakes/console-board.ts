@@ -118,6 +118,9 @@ export class ConsoleBoard implements BoardEnd {
         if (!files.has(path)) throw absent()
         set(path, undefined)
       },
+      removeFolder(folder) {
+        for (const path of [...files.keys()]) if (path.startsWith(`${folder}/`)) set(path, undefined)
+      },
       sync: () => {},
     }
   }

@@ -2,16 +2,16 @@
 // Loaded by the console when they are needed, which takes real time: here they are there before virtual time begins.
 import '../../src/console/commands/tree.ts'
 import '../../src/console/commit.ts'
+import type { Device } from '../../src/console/device.ts'
 import { Input } from '../../src/console/input.ts'
 import type { TerminalKind } from '../../src/console/line-editor.ts'
 import { serveConsole } from '../../src/console/session.ts'
 import { Terminal } from '../../src/console/terminal.ts'
-import type { FakeDevice } from './console-device.ts'
 
 /** Milliseconds for an answer: a password's hash takes some hundred. */
 const longest = 15_000
 
-export function consoleOn(device: FakeDevice, { kind = 'dumb' as TerminalKind, once = false } = {}) {
+export function consoleOn(device: Device, { kind = 'dumb' as TerminalKind, once = false } = {}) {
   const input = new Input()
   let unread = ''
   let total = 0

@@ -85,6 +85,11 @@ export class MemoryDisk implements Disk {
     this.#change(path, undefined)
   }
 
+  removeFolder(folder: string): void {
+    this.#step(() => {})
+    for (const path of [...this.files.keys()]) if (path.startsWith(`${folder}/`)) this.#change(path, undefined)
+  }
+
   sync(folder: string): void {
     this.#step(() => {})
     this.#undo = this.#undo.filter((entry) => entry.folder !== folder)

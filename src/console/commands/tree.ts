@@ -1,6 +1,7 @@
 // The two trees of commands, one a mode.
 import type { Command, Mode } from '../shell.ts'
 import { capture } from './capture.ts'
+import { certificate } from './certificate.ts'
 import { check, commit, confirm, discard, rollback } from './commit.ts'
 import { compare } from './compare.ts'
 import { configure } from './configure.ts'
@@ -23,7 +24,7 @@ import { update } from './update.ts'
 const everywhere = [capture, disconnect, exit, logout, ping, reboot, techSupport, terminal, traceroute]
 
 export const trees: Readonly<Record<Mode, readonly Command[]>> = {
-  operational: byWord([...everywhere, show, configure, factoryReset, restart, setup, update]),
+  operational: byWord([...everywhere, certificate, show, configure, factoryReset, restart, setup, update]),
   configure: byWord([
     ...everywhere,
     showCandidate,
