@@ -84,7 +84,13 @@ export class L2tpSide {
     }
     this.#idleSince.delete(id)
     const peer = this.#s.peers.get(id)
-    if (!peer || peer.site !== undefined || peer.calls.size > 0 || this.#machine.status().some((tunnel) => tunnel.peer === id)) return
+    if (
+      !peer ||
+      peer.site !== undefined ||
+      peer.calls.size > 0 ||
+      this.#machine.status().some((tunnel) => tunnel.peer === id)
+    )
+      return
     this.#s.ike({ on: 'disconnect', peer: id, reason: 'no L2TP for ten minutes' })
   }
 
