@@ -176,16 +176,18 @@ size_t DataPlane::drain(std::span<uint8_t> to, bool& more) {
   if (!sender_) return 0;
   // An exchange, so that what was pushed before a wake-up that found the flag set is seen here.
   context_.wakePending.exchange(false, std::memory_order_acq_rel);
-  // Strangers get at least a quarter, friends at least three quarters, so that neither starves the other.
+  // Strangers get at least a quarter, friends at least three quarters, so that neither starves the other; of strangers those who go on come first.
   size_t filled = sender_->events.friends().take(to);
   const auto rest = [&](size_t end) { return to.subspan(filled, end > filled ? end - filled : 0); };
   first_ = (first_ + 1) % workers_.size();
   const auto nth = [&](size_t i) -> Worker& { return *workers_[(first_ + i) % workers_.size()]; };
   for (size_t i = 0; i < workers_.size(); i++) filled += nth(i).events().friends().take(rest(to.size() / 4 * 3));
   for (size_t i = 0; i < workers_.size(); i++) filled += nth(i).events().strangers().take(rest(to.size()));
+  // Few at a time, so that who goes on with a negotiation soon gets its turn.
+  const size_t end = std::min(to.size(), filled + to.size() / 4);
+  for (size_t i = 0; i < workers_.size(); i++) filled += nth(i).events().newcomers().take(rest(end));
   more = !sender_->events.friends().empty();
-  for (const auto& worker : workers_)
-    more = more || !worker->events().friends().empty() || !worker->events().strangers().empty();
+  for (const auto& worker : workers_) more = more || worker->events().any();
   return filled;
 }
 
