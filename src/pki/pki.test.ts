@@ -255,6 +255,24 @@ describe('revocation', () => {
     expect(bad.asked).toHaveLength(1)
   })
 
+  test('what was kept while the clock was ahead is not kept for years', async () => {
+    const year = 365 * 86_400_000
+    let now = noon + 9 * year
+    let answer: Uint8Array | Error = crlOf(root, [], { from: now - 60_000, to: now + 86_400_000 })
+    const http = async () => {
+      if (answer instanceof Error) throw answer
+      return answer
+    }
+    const revocation = new Revocation({ now: () => now, file: () => new Uint8Array(), http })
+    expect(await revocation.fault(path, rule())).toBeUndefined()
+    now = noon
+    answer = new Error('down')
+    expect((await revocation.fault(path, rule()))?.why).toContain('from the future')
+    now = noon - year
+    answer = crlOf(root, [leaf], { from: now - 60_000, to: now + 86_400_000 })
+    expect((await revocation.fault(path, rule()))?.why).toContain('was revoked')
+  })
+
   test('a list says nothing of certificates of others', () => {
     const standing = askCrl(parseCrl(crlOf(root)), certify('CN=z', {}, rsaRoot).certificate, rsaRoot.certificate, noon)
     expect(standing.is).toBe('unknown')

@@ -97,7 +97,7 @@ export class Revocation {
   async #askList(place: string, certificate: Certificate, issuer: Certificate): Promise<Standing> {
     const now = this.#sources.now()
     const kept = this.#crls.get(place)
-    if (kept && now < kept.freshUntil) return askCrl(kept.value, certificate, issuer, now)
+    if (kept && isAhead(kept.freshUntil, now, longestKeptMs)) return askCrl(kept.value, certificate, issuer, now)
     try {
       const crl = parseCrl(await this.#load(place))
       keep(this.#crls, place, { value: crl, freshUntil: freshUntil(crl.thisUpdate, crl.nextUpdate, now) })
@@ -114,7 +114,7 @@ export class Revocation {
     const now = this.#sources.now()
     const key = `${url} ${issuer.subjectKeyId} ${certificate.serial}`
     const kept = this.#answers.get(key)
-    if (kept && now < kept.freshUntil) return kept.value
+    if (kept && isAhead(kept.freshUntil, now, longestKeptMs)) return kept.value
     this.#mayAsk(url)
     if (!url.startsWith('http://')) throw new Error(`the OCSP server ${url} is not on http`)
     const request = { most: longestOcsp, body: ocspRequest(certificate, issuer), type: 'application/ocsp-request' }
@@ -143,13 +143,18 @@ export class Revocation {
 
   #mayAsk(place: string): void {
     const failed = this.#failed.get(place)
-    if (failed && this.#sources.now() < failed.until) throw new Error(failed.why)
+    if (failed && isAhead(failed.until, this.#sources.now(), sulkMs)) throw new Error(failed.why)
   }
 
   #fails(place: string, why: string): void {
-    if (!this.#failed.has(place) || this.#sources.now() >= this.#failed.get(place)!.until)
+    if (!isAhead(this.#failed.get(place)?.until ?? 0, this.#sources.now(), sulkMs))
       keep(this.#failed, place, { why, until: this.#sources.now() + sulkMs })
   }
+}
+
+/** Further ahead than anything was ever put, it is from a time when the clock was wrong. */
+function isAhead(until: number, now: number, most: number): boolean {
+  return now < until && until - now <= most
 }
 
 function freshUntil(from: number, to: number | undefined, now: number): number {
