@@ -200,6 +200,24 @@ Octets udp(const std::string& hex, uint16_t extra = 0) {
   return octets;
 }
 
+TEST("wire: who goes on with a negotiation is told before those who begin one, whatever came first") {
+  Wire wire;
+  // Behind the non-ESP marker: cookies of eight octets each, then one octet that tells the messages apart.
+  const auto message = [](uint8_t responder, uint8_t mark) {
+    Octets octets(4 + 28, 0);
+    std::fill_n(octets.begin() + 4, 8, uint8_t{0xAA});
+    std::fill_n(octets.begin() + 12, 8, responder);
+    octets.back() = mark;
+    return octets;
+  };
+  for (uint8_t mark = 1; mark <= 3; mark++) wire.sendRaw(message(0, mark));
+  wire.sendRaw(message(0xBB, 4));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  std::string marks;
+  for (const std::string& event : wire.taken()) marks += event.back();
+  CHECK_EQUAL(marks, "4123");
+}
+
 TEST(
     "wire: control messages go out with a checksum over the addresses that the peer sees (RFC 2661 §8.1, RFC 3947 "
     "§5.2)") {
