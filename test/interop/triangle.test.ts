@@ -3,7 +3,8 @@
 //
 //   a 192.0.2.1, 10.1.0.0/16 and 10.11.0.0/16 ── b 192.0.2.2, 10.2 and 10.12 ── c (strongSwan) 192.0.2.3, 10.3 and 10.13
 //
-// Beside each inner flow the same is sent between the outer addresses: what is lost there is the network's (or the machine's) own.
+// Beside each inner flow the same is sent between the outer addresses: what is lost there is the network's (or the machine's) own. Each end says what it dropped:
+// our gateways by their counters, which must show none, strongSwan by its log and its sockets.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -40,10 +41,21 @@ const others = (corner: Corner) => names.filter((name) => name !== corner)
 const root = join(import.meta.dirname, '..', '..')
 
 type Count = {
-  readonly flows: Readonly<Record<string, { readonly sent: number; readonly received: number }>>
+  readonly flows: Readonly<
+    Record<string, { readonly sent: number; readonly refused: number; readonly received: number }>
+  >
   readonly drops: Readonly<Record<string, number>>
 }
 type Told = { readonly event: string; readonly facts: Readonly<Record<string, unknown>> }
+/** What a packet of a tunnel may be dropped for at one of our gateways. */
+const ourDrops = [
+  ...['dropUnknownSpi', 'dropReplayed', 'dropForged', 'dropMalformed', 'dropEngine', 'dropEncapsulation', 'dropInner'],
+  ...['dropNoPair', 'dropHeld', 'dropTooBig', 'dropExhausted', 'dropSend', 'dropTunWrite', 'dropSelector'],
+]
+/** What strongSwan's userland ESP says of a packet that it drops. */
+const itsDrops =
+  /does not belong to an installed SA|could not find an outbound IPsec SA|no matching outbound IPsec policy|due to policy|verification failed/
+
 type Ours = { readonly child: ChildProcess; log: string; out: string; readonly events: Told[]; close(): void }
 
 /** What was sent to an address and neither came nor found its socket full. */
@@ -52,7 +64,8 @@ function lossAt(results: Record<Corner, Count>, to: Corner, address: string) {
   const from = flows.flatMap(([pair, { received }]): [string, number][] => {
     const [own, its = ''] = pair.split('=')
     const back = `${its}=${own}`
-    const missing = (names.map((name) => results[name].flows[back]).find((flow) => flow)?.sent ?? 0) - received
+    const { sent = 0, refused = 0 } = names.map((name) => results[name].flows[back]).find((flow) => flow) ?? {}
+    const missing = sent - refused - received
     return missing === 0 ? [] : [[its, missing]]
   })
   const full = results[to].drops[address] ?? 0
@@ -62,6 +75,7 @@ function lossAt(results: Record<Corner, Count>, to: Corner, address: string) {
 
 onDemand('triangle', () => {
   let held: Lease
+  let swan: ChildProcess
   const ours = new Map<Corner, Ours>()
   const ns = (corner: Corner | 'hub') => `${held.tag}-${corner}`
 
@@ -146,6 +160,7 @@ onDemand('triangle', () => {
   plugins { vici { socket = unix:///run/charon.vici } kernel-libipsec { load = yes } }
   filelog { log { path = /run/charon.log
  default = 1
+ esp = 2
  flush_line = yes } }
   journal { default = -1 }
 }
@@ -180,15 +195,15 @@ charon-systemd >/run/charon.out 2>&1 & pid=$!
 for i in $(seq 600); do swanctl --stats --uri unix:///run/charon.vici >/dev/null 2>&1 && break; sleep 0.1; done
 swanctl --load-all --clear --noprompt --uri unix:///run/charon.vici && echo loaded
 wait $pid; cat /run/charon.out /run/charon.log'`
-    const process_ = spawn('ip', ['netns', 'exec', ns('c'), 'unshare', '-m', 'sh', '-c', script], {
+    swan = spawn('ip', ['netns', 'exec', ns('c'), 'unshare', '-m', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let said = ''
-    for (const stream of [process_.stdout, process_.stderr]) stream.on('data', (text) => (said += text))
-    await until('strongSwan to be ready', () => /^loaded/m.test(said) || process_.exitCode !== null, {
+    for (const stream of [swan.stdout, swan.stderr]) stream?.on('data', (text) => (said += text))
+    await until('strongSwan to be ready', () => /^loaded/m.test(said) || swan.exitCode !== null, {
       timeoutMs: 90_000,
     })
-    if (process_.exitCode !== null) throw new Error(`strongSwan ended:\n${said}`)
+    if (swan.exitCode !== null) throw new Error(`strongSwan ended:\n${said}`)
   }
 
   /** SAs that were made: a pair by its two SPIs, whichever end tells; an ISAKMP SA by the end that is a, or b with c. */
@@ -206,34 +221,34 @@ wait $pid; cat /run/charon.out /run/charon.log'`
     return new Set(pairs).size + from('a', ['b', 'c']) + from('b', ['c'])
   }
 
+  /** Since the start: what our gateway dropped, by reason. */
+  async function droppedBy(corner: 'a' | 'b'): Promise<Record<string, number>> {
+    const command = [join(root, 'gatehouse'), 'status', '--json', '--state', join(held.dir, corner, 'state')]
+    const { counters } = JSON.parse(await must(command[0]!, command.slice(1))) as { counters: Record<string, number> }
+    return Object.fromEntries(ourDrops.map((name) => [name, counters[name] ?? 0]))
+  }
+
+  /** The lines in which strongSwan says so, since the start. */
+  async function droppedByStrongSwan(): Promise<string[]> {
+    const log = await must('nsenter', ['-t', `${swan.pid}`, '-m', 'cat', `${rootPath('strongswan')}/run/charon.log`])
+    return log.split('\n').filter((line) => itsDrops.test(line))
+  }
+
   test(`${wanted} renewals under load: nothing is lost that the network doesn't lose`, {
     timeout: (mostSeconds + 600) * 1000,
   }, async () => {
-    const reachable = async (from: Corner, to: string) =>
-      (
-        await run('ip', [
-          'netns',
-          'exec',
-          ns(from),
-          'ping',
-          '-n',
-          '-c',
-          '1',
-          '-W',
-          '2',
-          '-I',
-          corners[from].inner[0],
-          to,
-        ])
-      ).code === 0
+    const reachable = async (from: Corner, own: string, to: string) =>
+      (await run('ip', ['netns', 'exec', ns(from), 'ping', '-n', '-c', '1', '-W', '2', '-I', own, to])).code === 0
     for (const corner of names)
       for (const peer of others(corner))
-        for (const address of corners[peer].inner)
-          await until(`${corner} to reach ${address}`, () => reachable(corner, address), {
-            timeoutMs: 120_000,
-            everyMs: 500,
-          })
+        for (const own of corners[corner].inner)
+          for (const its of corners[peer].inner)
+            await until(`${own} to reach ${its}`, () => reachable(corner, own, its), {
+              timeoutMs: 120_000,
+              everyMs: 500,
+            })
     const before = made()
+    const droppedBefore = { a: await droppedBy('a'), b: await droppedBy('b'), c: (await droppedByStrongSwan()).length }
     const seconds = Math.min(mostSeconds, Number(process.env.GATEHOUSE_TRIANGLE_LOAD ?? 330))
     const flows = (corner: Corner) =>
       others(corner).flatMap((peer) => [
@@ -272,11 +287,29 @@ wait $pid; cat /run/charon.out /run/charon.log'`
       ),
     )
     process.stderr.write(`triangle: where packets may have waited in vain:\n${planes.join('\n')}\n`)
+    const ended = { a: await droppedBy('a'), b: await droppedBy('b') }
+    const since = (corner: 'a' | 'b') =>
+      Object.fromEntries(
+        Object.entries(ended[corner])
+          .map(([name, count]) => [name, count - droppedBefore[corner][name]!] as const)
+          .filter(([, count]) => count > 0),
+      )
+    const said = (await droppedByStrongSwan()).slice(droppedBefore.c)
+    const refused = all.reduce((sum, flow) => sum + flow.refused, 0)
+    process.stderr.write(
+      `triangle: dropped by a ${JSON.stringify(since('a'))}, by b ${JSON.stringify(since('b'))}; strongSwan says of ${said.length}:\n${said.slice(-20).join('\n')}\n`,
+    )
+    process.stderr.write(`triangle: refused by the hosts' own kernels: ${refused}\n`)
     process.stderr.write(`triangle: ${renewals} renewals, ${sent} packets sent, ${JSON.stringify(lost)}\n`)
     expect(renewals).toBeGreaterThanOrEqual(wanted)
+    // Not one packet that reached our gateways, from either side.
+    expect({ a: since('a'), b: since('b') }).toEqual({ a: {}, b: {} })
     // An outer address has a flow from each peer, an inner one two.
     const network = (to: Corner) => lost.find(({ address }) => address === corners[to].outer)!.lost
-    expect(lost.filter(({ to, lost: one }) => one > 2 * Math.max(0, network(to)))).toEqual([])
+    const tooMany = lost.filter(({ to, lost: one }) => one > 2 * Math.max(0, network(to)))
+    // What strongSwan says that it dropped is its own.
+    const beyond = tooMany.reduce((sum, { to, lost: one }) => sum + one - 2 * Math.max(0, network(to)), 0)
+    if (beyond > said.length) expect(tooMany).toEqual([])
     for (const corner of ['a', 'b'] as const)
       expect(ours.get(corner)!.events.filter(({ event }) => event === 'site.down' || event === 'gateway.bug')).toEqual(
         [],

@@ -37,7 +37,7 @@ ${certificate ? '' : `secrets {\n  ike-lab { secret = "${psk}" }\n}`}
 }
 
 /** libreswan's names: groups by number, combined modes by their own spelling. */
-function libreProposal(proposal: string): string {
+export function libreProposal(proposal: string): string {
   const names: Readonly<Record<string, string>> = {
     ecp256: 'dh19',
     ecp384: 'dh20',

@@ -1,12 +1,18 @@
 // Numbered packets between hosts, for counting what is lost: run in a namespace of its own by triangle.test.ts, as plain Node without anything else.
 //   sequences.ts WHEN SECONDS PER-SECOND OUR-ADDRESS=PEER …
 // WHEN, in milliseconds since 1970, all begin to send: by then all listen.
-// For each pair of addresses a flow is sent and one received; at the end one line of JSON: `{ flows: { "OURS=PEER": { sent, received } }, drops: { OURS: n } }`,
-// where drops are what came to us and found our socket full. The last packets have five seconds to arrive.
+// For each pair of addresses a flow is sent and one received; at the end one line of JSON: `{ flows: { "OURS=PEER": { sent, refused, received } }, drops: { OURS: n } }`,
+// where refused is what this host's own kernel did not take, and drops are what came to us and found our socket full. The last packets have five seconds to arrive.
 import { createSocket, type Socket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
 
-type Flow = { readonly socket: Socket; readonly peer: string; sent: number; readonly seen: Set<number> }
+type Flow = {
+  readonly socket: Socket
+  readonly peer: string
+  sent: number
+  refused: number
+  readonly seen: Set<number>
+}
 
 const port = 7007
 const [when, seconds, perSecond, ...pairs] = process.argv.slice(2)
@@ -18,7 +24,7 @@ for (const pair of pairs) {
   const socket = sockets.get(ours) ?? createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
   if (!sockets.has(ours)) socket.bind(port, ours)
   sockets.set(ours, socket)
-  flows.set(pair, { socket, peer, sent: 0, seen: new Set() })
+  flows.set(pair, { socket, peer, sent: 0, refused: 0, seen: new Set() })
 }
 for (const [ours, socket] of sockets) {
   socket.on('error', () => {})
@@ -37,13 +43,15 @@ const timer = setInterval(() => {
   for (const flow of flows.values()) {
     for (let n = 0; n < 5 && flow.sent < due; n++) {
       filler.writeUInt32BE(flow.sent++, 0)
-      flow.socket.send(Buffer.from(filler), port, flow.peer, () => {})
+      flow.socket.send(Buffer.from(filler), port, flow.peer, (error) => {
+        if (error) flow.refused++
+      })
     }
   }
   if (Date.now() - began < Number(seconds) * 1000) return
   clearInterval(timer)
   setTimeout(() => {
-    const told = [...flows].map(([pair, { sent, seen }]) => [pair, { sent, received: seen.size }])
+    const told = [...flows].map(([pair, { sent, refused, seen }]) => [pair, { sent, refused, received: seen.size }])
     console.log(JSON.stringify({ flows: Object.fromEntries(told), drops: drops() }))
     process.exit(0)
   }, 5_000)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# libreswan.sh up IPSEC.CONF IPSEC.SECRETS SECONDS | credentials OWN.P12 AUTHORITY.PEM | down | kill
+# libreswan.sh up IPSEC.CONF IPSEC.SECRETS SECONDS | listen IPSEC.CONF IPSEC.SECRETS CONNECTION | credentials OWN.P12 AUTHORITY.PEM | down | kill
 nss=sql:/var/lib/ipsec/nss
 start() {
   pgrep -x pluto >/dev/null && return
@@ -18,6 +18,13 @@ case $1 in
     ipsec auto --add l2tp || exit 10
     timeout "$4" ipsec auto --up l2tp
     ipsec whack --trafficstatus | grep -q '"l2tp"' || exit 11
+    ;;
+  # A connection that either side may begin.
+  listen)
+    start "$2" "$3" || exit 10
+    ipsec whack --listen >/dev/null
+    ipsec whack --rereadsecrets >/dev/null
+    ipsec auto --add "$4" || exit 10
     ;;
   # pluto opens the database when it starts.
   credentials)
