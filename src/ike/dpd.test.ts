@@ -5,6 +5,7 @@ import { ikePolicy } from '../../test/scenarios/ike-host.ts'
 import { hexVector } from '../../test/vectors.ts'
 import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
 import { IkeCore } from './core.ts'
+import { firstSequence } from './dpd.ts'
 import { deadPeerProbe, deadPeerSequence } from './wire/notifications.ts'
 import { payloadType } from './wire/numbers.ts'
 
@@ -30,4 +31,11 @@ test('the numbers of probes rise, however often the peer has answered', () => {
     client.say(client.inform(70 + round, [deadPeerProbe(client.cookies, numbers.at(-1)!, true)]))
   }
   expect(numbers).toEqual(Array.from({ length: 8 }, (_, i) => numbers[0]! + i))
+})
+
+test('the first number is drawn, its high bit clear', () => {
+  const drawing = (octet: number) => firstSequence({ octets: (length) => new Uint8Array(length).fill(octet) })
+  const all = Array.from({ length: 256 }, (_, octet) => drawing(octet))
+  expect(new Set(all).size).toBe(256)
+  expect(all.every((number) => number > 0 && number < 2 ** 31)).toBe(true)
 })

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { jsonVector } from '../../test/vectors.ts'
+import { ScriptedClient } from '../../test/fakes/scripted-client.ts'
+import { ikePolicy } from '../../test/scenarios/ike-host.ts'
+import { hexVector, jsonVector } from '../../test/vectors.ts'
+import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
 import type { Endpoint } from '../wire/address.ts'
 import { hex, unhex } from '../wire/codec.ts'
+import { IkeCore } from './core.ts'
 import {
   chooseNatMethod,
   detectNat,
@@ -15,6 +19,7 @@ import {
 } from './nat.ts'
 import { parseChain } from './wire/chain.ts'
 import { parseHeader } from './wire/header.ts'
+import { payloadType } from './wire/numbers.ts'
 import { natDPayload } from './wire/payloads.ts'
 import type { VendorName } from './wire/vendor-ids.ts'
 
@@ -158,4 +163,15 @@ describe('the method', () => {
       { udp: true, mode: 'transport' },
     ])
   })
+})
+
+test('RFC 3947 §4: a negotiation that begins on port 4500 MUST be supported, and stays there', () => {
+  const core = new IkeCore(ikePolicy({ key: 'secret', ...proposalsFor('legacy'), disabled: disabledAt('legacy') }))
+  const path = { local: { ...server, port: 4500 }, remote: { ...nat, port: 4500 } }
+  const peer = new ScriptedClient(core, path)
+  peer.mainMode(hexVector('ike/first-packets/macos-ios-current-psk'), {
+    ownAddress: client.address,
+    natD: payloadType['NAT-D'],
+  })
+  expect(core.status()).toMatchObject([{ state: 'established', natted: true, path }])
 })

@@ -167,6 +167,7 @@ export class ScriptedClient {
   }
 
   float(): void {
+    if (this.path.local.port === 4500) return
     this.path = {
       local: { ...this.path.local, port: 4500 },
       remote: { ...this.path.remote, port: this.path.remote.port === 500 ? 4500 : this.path.remote.port + 1 },
