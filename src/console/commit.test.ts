@@ -19,6 +19,35 @@ function board(configuration: string | undefined = leastConfiguration) {
 }
 
 describe('commit', () => {
+  test('files that a configuration names and that are not on the board: refused; a list only under strict revocation', async () => {
+    const { put, file, device } = board()
+    const certified = (more = '') => `remoteAccess:
+  addressPool: 10.99.0.10-10.99.0.250
+  certificates:
+    authorities: { file: pki/ca.pem }
+    certificate: { file: /config/pki/gw.pem }
+    key: { file: /config/pki/gw.key }
+    crls: [ /config/pki/crl.pem ]${more}
+users: [ { name: alice, password: wonderland } ]
+`
+    const missing = (path: string) => `there is no file ${path} on this machine`
+    await expect(put(certified())).rejects.toThrow(missing('/config/pki/ca.pem'))
+    for (const name of ['ca.pem', 'gw.pem']) device.disk.files.set(`/config/pki/${name}`, '-----BEGIN CERTIFICATE-----')
+    device.disk.files.set('/config/pki/gw.key', '-----BEGIN PRIVATE KEY-----')
+    await expect(put(certified('\n    revocation: strict'))).rejects.toThrow(
+      `line 7, column 13: crls: ${missing('/config/pki/crl.pem')}`,
+    )
+    expect([file(), device.ran]).toEqual([leastConfiguration, []])
+    expect(await put(certified())).toEqual([
+      'the gateway has taken the configuration into use',
+      `line 7, column 13: warning: crls: ${missing('/config/pki/crl.pem')}; a revocation list that is there, or its http address, is right`,
+    ])
+    device.disk.files.set('/config/pki/crl.pem', 'a list')
+    expect(await put(certified('\n    revocation: strict'))).toEqual([
+      'the gateway has taken the configuration into use',
+    ])
+  })
+
   test('replaces the file, has the gateway read it, keeps both revisions', async () => {
     const { archive, put, file, device } = board()
     expect(await put(other)).toEqual(['the gateway has taken the configuration into use'])

@@ -10,7 +10,7 @@
 // Whoever finds a record that is due rolls back: the guard at its deadline, a console that starts, and the boot, which is always after the deadline.
 // Deadlines are in monotonic time: a clock that NTP sets from 1970 to today confirms and rolls back nothing.
 import { randomUUID } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { Configuration, Fault } from '../config/configuration.ts'
 import { parseConfiguration } from '../config/parse.ts'
 import type { Archive, Pending } from './archive.ts'
@@ -44,7 +44,27 @@ export function judge(text: string, device: Device): Judgement {
     if (text === undefined) throw new Error(`there is no file ${place} on this machine`)
     return text
   }
-  return parseConfiguration(text, readFile, device.ports)
+  const outcome = parseConfiguration(text, readFile, device.ports)
+  if (outcome.is === 'faulty') return outcome
+  const missing = missingLists(text, outcome.configuration, device)
+  return missing.some(({ severity }) => severity === 'error')
+    ? { is: 'faulty', faults: missing }
+    : { ...outcome, warnings: [...outcome.warnings, ...missing] }
+}
+
+/** Revocation lists in files that aren't there: nobody is known to be revoked then, and under strict revocation nobody comes in. */
+function missingLists(text: string, { remoteAccess, sites }: Configuration, { disk }: Device): readonly Fault[] {
+  const all = [remoteAccess.certificates, ...sites.map(({ authentication }) => authentication.certificates)]
+  return all.flatMap((entry) =>
+    (entry?.crls ?? [])
+      .filter((place) => place.startsWith('/') && !disk.list(dirname(place)).includes(basename(place)))
+      .map((place) => {
+        const before = text.slice(0, Math.max(text.indexOf(place), 0)).split('\n')
+        const message = `there is no file ${place} on this machine; a revocation list that is there, or its http address, is right`
+        const severity = entry!.revocation === 'strict' ? 'error' : 'warning'
+        return { severity, line: before.length, column: before.at(-1)!.length + 1, where: 'crls', message } as const
+      }),
+  )
 }
 
 export function showFault({ severity, line, column, where, message }: Fault): string {

@@ -23,7 +23,7 @@ function authorityOn(device: FakeDevice, outcome = { code: 0, text: '-----BEGIN 
   device.programs.gatehouse = (args) => {
     const [name, folder] = [args[2]!, args[args.indexOf('--dir') + 1]!]
     if (outcome.code !== 0) return outcome
-    for (const file of ['ca.pem', `${name}.pem`])
+    for (const file of ['ca.pem', 'crl.pem', `${name}.pem`])
       device.disk.files.set(`${folder}/${file}`, '-----BEGIN CERTIFICATE-----\n')
     for (const file of ['ca.key', `${name}.key`])
       device.disk.files.set(`${folder}/${file}`, '-----BEGIN PRIVATE KEY-----\n')

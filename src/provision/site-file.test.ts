@@ -51,6 +51,54 @@ users:
     expect(() => readSite(at('none.yaml'))).toThrow(/none\.yaml can't be read/)
   })
 
+  test('certificates: files of the laptop are put in, in lists too; files of the board are the board’s', () => {
+    const pem = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+    for (const name of ['ca.pem', 'other.pem', 'gw.pem']) writeFileSync(at(name), pem)
+    writeFileSync(at('gw.key'), '-----BEGIN PRIVATE KEY-----\nBBBB\n-----END PRIVATE KEY-----\n')
+    const certified = (crls: string, folder = '') => `remoteAccess:
+  addressPool: 10.99.0.10-10.99.0.250
+  certificates:
+    authorities: [{ file: ${folder}ca.pem }, { file: ${folder}other.pem }]
+    intermediates:
+      - file: ${folder}ca.pem
+    certificate: { file: ${folder}gw.pem }
+    key: { file: ${folder}gw.key }
+    crls: [${crls}]
+users: [{ name: alice, password: 0123 }]
+`
+    const read = (text: string) => {
+      writeFileSync(at('site.yaml'), text)
+      const { octets, configuration } = readSite(at('site.yaml'))
+      return { sent: Buffer.from(octets).toString(), certificates: configuration?.remoteAccess.certificates }
+    }
+    const { sent, certificates } = read(certified('http://ca.example.org/crl.pem'))
+    expect(sent).not.toContain('file:')
+    expect(certificates).toMatchObject({ authorities: [pem.trimEnd(), pem.trimEnd()], intermediates: [pem.trimEnd()] })
+    expect(certificates?.own[0]?.key.revealText()).toContain('BBBB')
+
+    const own = certified('/config/pki/crl.pem', '/config/pki/')
+    expect(read(own).sent).toBe(own)
+
+    writeFileSync(at('site.yaml'), certified('"http://ca.example.org/crl.pem", /etc/crl.pem'))
+    try {
+      readSite(at('site.yaml'))
+      expect.unreachable()
+    } catch (error) {
+      expect((error as FaultySite).faults).toEqual([
+        {
+          severity: 'error',
+          line: 9,
+          column: 45,
+          where: 'crls',
+          message:
+            'found "/etc/crl.pem", which is not sent to the board; an http address, or a file below /config there, is right',
+        },
+      ])
+    }
+    writeFileSync(at('site.yaml'), certified('', 'none-'))
+    expect(() => readSite(at('site.yaml'))).toThrow(/none-ca\.pem/)
+  })
+
   test('sealed, it is taken as it is; sealed again, it is not', () => {
     const key = makeBoardKey()
     const sealed = sealSite(readSite(at('site.yaml')), hostKeyOf(key))

@@ -1,7 +1,7 @@
 // The site file on the laptop: read, judged by the rules that the board will judge it by, secrets from files put in, sealed where asked for.
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { isMap, isScalar, parseDocument, visit } from 'yaml'
+import { isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import type { Configuration, Fault } from '../config/configuration.ts'
 import { parseConfiguration } from '../config/parse.ts'
 import { digestOf, mostOctetsALoad } from '../control/load-lines.ts'
@@ -40,10 +40,13 @@ export function readSite(file: string): Site {
   if (isSealed(octets))
     return { octets, sealed: true, sha256: digestOf(octets), configuration: undefined, warnings: [] }
   const inFolder = (path: string) => readFileSync(resolve(dirname(file), path), 'utf8')
-  const text = insertFiles(Buffer.from(octets).toString('utf8'), inFolder)
-  // What came from files stands in the text now: a path that is left would be one on the board.
-  const outcome = parseConfiguration(text, inFolder)
+  const written = Buffer.from(octets).toString('utf8')
+  const text = insertFiles(written, inFolder)
+  // What came from files stands in the text now; what is left is on the board, which will look for itself.
+  const outcome = parseConfiguration(text, (path) => (isOnBoard(path) ? anyFile : inFolder(path)))
   if (outcome.is === 'faulty') throw new FaultySite(outcome.faults)
+  const lists = listFaults(written)
+  if (lists.length > 0) throw new FaultySite(lists)
   const sent = new TextEncoder().encode(text)
   return {
     octets: sent,
@@ -60,24 +63,49 @@ export function sealSite(site: Site, hostKey: string): Site {
   return { ...site, octets: seal(site.octets, hostKey), sealed: true }
 }
 
+/** The configuration partition of a board, where its own certificates are. */
+const isOnBoard = (path: string) => path.startsWith('/config/')
+/** Stands for a file of the board where the site file is judged: a certificate, a key, a secret. */
+const anyFile = '-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n'
+
 /** The text with the contents of `{ file: PATH }` in place, since the board has no such files; otherwise as it was, comments and all. */
 function insertFiles(text: string, readFile: (path: string) => string): string {
   const document = parseDocument(text, { schema: 'failsafe', keepSourceTokens: true })
   if (document.errors.length > 0) return text
   const edits: { from: number; to: number; text: string }[] = []
   visit(document, {
-    Pair(_, { value }) {
-      if (!isMap(value) || value.items.length !== 1 || !value.range) return
-      const [only] = value.items
+    Map(_, { items, range }) {
+      if (items.length !== 1 || !range) return
+      const [only] = items
       if (!isScalar(only?.key) || only.key.value !== 'file' || !isScalar(only.value)) return
-      const content = readFile(String(only.value.value)).replace(/\r?\n$/, '')
-      const [from, end] = value.range
+      const path = String(only.value.value)
+      if (isOnBoard(path)) return
+      const content = readFile(path).replace(/\r?\n$/, '')
+      const [from, end] = range
       // A block ends with its line break, which stays.
       const to = from + text.slice(from, end).trimEnd().length
       edits.push({ from, to, text: JSON.stringify(content) })
     },
   })
   return edits.reduceRight((sum, edit) => sum.slice(0, edit.from) + edit.text + sum.slice(edit.to), text)
+}
+
+/** Revocation lists in files are read again and again, so they stay files: ones that are not on the board can't be meant. */
+function listFaults(text: string): readonly Fault[] {
+  const lineCounter = new LineCounter()
+  const faults: Fault[] = []
+  visit(parseDocument(text, { schema: 'failsafe', lineCounter }), {
+    Pair(_, { key, value }) {
+      if (!isScalar(key) || key.value !== 'crls' || !isSeq(value)) return
+      for (const item of value.items) {
+        if (!isScalar(item) || !String(item.value).startsWith('/') || isOnBoard(String(item.value))) continue
+        const { line, col: column } = lineCounter.linePos(item.range?.[0] ?? 0)
+        const message = `found ${JSON.stringify(item.value)}, which is not sent to the board; an http address, or a file below /config there, is right`
+        faults.push({ severity: 'error', line, column, where: 'crls', message })
+      }
+    },
+  })
+  return faults
 }
 
 /** A host key from what was given: the key itself, or a file with it (a board's report, a line of text). Throws an Error. */
