@@ -293,7 +293,8 @@ export class ControlProtocol<Rules extends OptionRules = OptionRules> {
         this.#invalid('a Configure-Ack of other options than ours')
         return
       }
-      this.#request = { ...request, answered: true }
+      // What it asked for is the rules' now; only its number is of interest.
+      this.#request = { ...request, options: [], answered: true }
       this.#refusals = 0
       this.#event('RCA', at)
       return

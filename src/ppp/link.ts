@@ -416,6 +416,7 @@ export class PppLink implements Machine<PppInput, PppEffect> {
         case 'opened':
           this.#since ??= at.now
           this.#timers.clear('network')
+          this.#forgetAuthentication()
           this.#tellNetwork()
           this.#report({ event: 'ppp.network.opened', user, protocol: output.protocol, address: output.address })
           break
@@ -432,6 +433,12 @@ export class PppLink implements Machine<PppInput, PppEffect> {
           this.#invalid(output.why)
       }
     }
+  }
+
+  /** Whoever opens a network protocol with us has had our Success: a server has nothing to repeat. A client may be challenged again. */
+  #forgetAuthentication(): void {
+    if (this.#phase.is === 'network' && this.#policy.role === 'server')
+      this.#phase = { ...this.#phase, authentication: undefined }
   }
 
   #networkRefused(why: string): void {

@@ -195,9 +195,9 @@ ${lines.join('\n')}
     })
   }
 
-  /** `count` more clients log in, `atOnce` under way at any time. */
-  logIn(count: number, atOnce: number, seconds: number): Promise<Round> {
-    return this.#order({ order: 'logIn', count, atOnce, seconds })
+  /** `count` more clients log in, `atOnce` under way at any time; with `paced` at most so many, as the gateway serves them. */
+  logIn(count: number, atOnce: number, seconds: number, paced = false): Promise<Round> {
+    return this.#order({ order: 'logIn', count, atOnce, seconds, paced })
   }
 
   count(): Promise<Count> {

@@ -4,7 +4,13 @@ import { Fleet, type FleetOptions, type Round } from './fleet.ts'
 
 export type Order =
   | { readonly order: 'open'; readonly options: FleetOptions }
-  | { readonly order: 'logIn'; readonly count: number; readonly atOnce: number; readonly seconds: number }
+  | {
+      readonly order: 'logIn'
+      readonly count: number
+      readonly atOnce: number
+      readonly seconds: number
+      readonly paced: boolean
+    }
   | { readonly order: 'count' }
   | { readonly order: 'close'; readonly politely: boolean }
 
@@ -31,7 +37,7 @@ async function obey(order: Order): Promise<Round | Count | undefined> {
       fleet = new Fleet(order.options)
       return undefined
     case 'logIn':
-      return fleet!.logIn(order.count, order.atOnce, order.seconds)
+      return fleet!.logIn(order.count, order.atOnce, order.seconds, order.paced)
     case 'count':
       return { up: fleet!.up, dropped: fleet!.dropped }
     case 'close':

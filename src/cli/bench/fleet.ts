@@ -17,6 +17,7 @@ import type { NetworkGrant, PppPolicy } from '../../ppp/contract.ts'
 import { ipv4FromNumber, ipv4Number } from '../../wire/address.ts'
 import { Secret } from '../../wire/secret.ts'
 import { FleetIke } from './fleet-ike.ts'
+import { Pace } from './pace.ts'
 
 export type FleetOptions = {
   readonly gateway: string
@@ -63,7 +64,9 @@ export class Fleet implements EndpointOwner {
   readonly #policy: Omit<PppPolicy, 'credentials'>
   readonly #password: Secret
   #lastRequest = 0
-  #round: { inFlight: number; left: number; logins: Login[]; lost: string[]; done: () => void } | undefined
+  #round:
+    | { inFlight: number; left: number; logins: Login[]; lost: string[]; readonly pace: Pace; done: () => void }
+    | undefined
   /** Sessions that ended without being asked to. */
   dropped: string[] = []
   #leaving = false
@@ -117,15 +120,19 @@ export class Fleet implements EndpointOwner {
     return up
   }
 
-  /** `count` new clients, `atOnce` of them under way at any time; those that came up stay. Ends after `seconds` in any case. */
-  async logIn(count: number, atOnce: number, seconds: number): Promise<Round> {
+  /**
+   * `count` new clients, `atOnce` of them under way at any time, or with `paced` at most so many and as the gateway serves them; those that came up stay. Ends after
+   * `seconds` in any case.
+   */
+  async logIn(count: number, atOnce: number, seconds: number, paced = false): Promise<Round> {
     const done = Promise.withResolvers<void>()
-    const round = { inFlight: 0, left: count, logins: [] as Login[], lost: [] as string[], done: done.resolve }
+    const pace = new Pace(atOnce, paced)
+    const round = { inFlight: 0, left: count, logins: [] as Login[], lost: [] as string[], pace, done: done.resolve }
     this.#round = round
     const startedAt = performance.now()
     const stop = systemTimers.after(seconds * 1000, done.resolve)
-    this.#fill(atOnce)
-    const refill = setInterval(() => this.#fill(atOnce), 1)
+    this.#fill()
+    const refill = setInterval(() => this.#fill(), 1)
     await done.promise
     clearInterval(refill)
     stop()
@@ -149,11 +156,11 @@ export class Fleet implements EndpointOwner {
     await this.#fastPath.close()
   }
 
-  #fill(atOnce: number): void {
+  #fill(): void {
     const round = this.#round
     if (!round) return
     // A few at a time, so that what comes back is read between them.
-    for (let begun = 0; round.left > 0 && round.inFlight < atOnce && begun < 32; begun++) {
+    for (let begun = 0; round.left > 0 && round.inFlight < round.pace.atOnce && begun < 32; begun++) {
       round.left--
       round.inFlight++
       const request = ++this.#lastRequest
@@ -177,7 +184,9 @@ export class Fleet implements EndpointOwner {
   #cameUp(client: Client): void {
     client.up = true
     const { startedAt, attempts } = client
-    this.#round?.logins.push({ milliseconds: performance.now() - startedAt, attempts })
+    const now = performance.now()
+    this.#round?.logins.push({ milliseconds: now - startedAt, attempts })
+    this.#round?.pace.settled(startedAt, now, attempts)
     this.#settled()
   }
 
