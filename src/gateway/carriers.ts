@@ -41,9 +41,9 @@ export class Carriers {
     this.#endpoint = endpoint
   }
 
-  /** One for each filter that leaves this machine in transport mode; those that stay go on as they are. The kernel plane has none. */
+  /** One for each filter that leaves this machine in transport mode and that the plane can carry; those that stay go on as they are. */
   change(spd: readonly SpdEntry[]): void {
-    const wanted = this.#fastPath.kind === 'kernel' ? [] : spd.filter(isCarried)
+    const wanted = spd.filter(this.#fastPath.kind === 'kernel' ? isCarriedByKernel : isCarried)
     const left = new Map(this.#carriers)
     for (const entry of wanted) {
       const key = keyOf(entry)
@@ -122,7 +122,13 @@ export class Carriers {
   #add(key: string, { rule, selector }: SpdEntry): void {
     const id = this.#next++
     this.#carriers.set(key, { id, rule: rule.rule, selector })
-    const change = { do: 'setTunnel', tunnel: id, hold: true, selectors: [selectorOf(selector)] } as const
+    const change = {
+      do: 'setTunnel',
+      tunnel: id,
+      hold: true,
+      transport: true,
+      selectors: [selectorOf(selector)],
+    } as const
     this.#endpoint().apply([change], `the packets of rule ${rule.rule}`)
   }
 
@@ -139,6 +145,15 @@ export function isCarried(entry: SpdEntry): boolean {
   const { action, tunnel, direction, rule } = entry
   if (typeof action === 'string' || action.protect.respondOnly || tunnel !== undefined) return false
   return rule.is === 'rule' && direction !== 'in' && !isL2tp(entry)
+}
+
+/**
+ * XFRM's policies mean what is forwarded as well, so the filter must begin at an address of ours; and they know no soft association, which the packet filter alone
+ * can let by.
+ */
+function isCarriedByKernel(entry: SpdEntry): boolean {
+  const { action, selector } = entry
+  return isCarried(entry) && typeof action === 'object' && !action.protect.softSeconds && selector.source.prefix === 32
 }
 
 const keyOf = ({ rule, selector }: SpdEntry) => `${rule.policy} ${rule.rule}: ${showSelector(selector)}`

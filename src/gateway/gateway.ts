@@ -7,7 +7,7 @@ import { LocalUsers } from '../aaa/local-users.ts'
 import type { AuthAttempt, AuthVerdict } from '../auth/contract.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { EventRecord, Status } from '../control/protocol.ts'
-import type { IkePolicy, PeerGoneReason, SaPair } from '../ike/contract.ts'
+import type { IkePolicy, PeerGoneReason, PeerId, SaPair } from '../ike/contract.ts'
 import type { FastPath, FastPathEvent, SessionCounters, TunnelCounters } from '../platform/fast-path.ts'
 import type { NetworkGrant, PppPolicy } from '../ppp/contract.ts'
 import { sourceOf } from '../wire/address.ts'
@@ -179,6 +179,7 @@ class House implements Gateway, EndpointOwner {
     await this.#endpoint.resume(former)
     const sites = former.get('owner/sites')
     if (sites) this.#sites.restore(sites as SitesRecord)
+    this.#policy.restore((former.get('owner/rules') ?? []) as readonly PeerId[])
     this.events.emit({
       event: 'gateway.resumed',
       sessions: this.#sessions.all.length,
@@ -421,9 +422,11 @@ class House implements Gateway, EndpointOwner {
     const guesses = now >= this.#guessesDue ? this.#users.changed() : undefined
     if (guesses) this.#guessesDue = now + guessesMs
     const sites = this.#sites.changed()
+    const rules = this.#policy.changed()
     return new Map<string, unknown>([
       ...(guesses ? [['guesses', guesses] as const] : []),
       ...(sites ? [['sites', sites] as const] : []),
+      ...(rules ? [['rules', rules] as const] : []),
     ])
   }
 }

@@ -1,8 +1,8 @@
 // The IPsec policy of the configuration, in force: compiled for the addresses that the machine has, handed to the packet filter, and the soft associations that it
 // allows. Without an assigned policy there is no filter of ours: the data planes never speak L2TP in clear, which is all that the built-in rule asks.
 //
-// A packet that a rule wants protected and that has no SA waits in its carrier (carriers.ts) on the userland plane; on the kernel's it is dropped and noted, and once a second
-// the notes are read. Its peer is asked by IKE: silent, it may become soft; if it answers, it speaks IPsec, and stays without clear traffic. Tunnels are the sites' (sites.ts).
+// A packet that a rule wants protected and that has no SA waits in its carrier (carriers.ts). What the plane can't carry is dropped and noted, and once a second the notes are
+// read. Its peer is asked by IKE: silent, it may become soft; if it answers, it speaks IPsec, and stays without clear traffic. Tunnels are the sites' (sites.ts).
 import type { Configuration } from '../config/configuration.ts'
 import type { PolicyStatus } from '../control/protocol.ts'
 import type { IkePolicy, PeerId, SaPair, TrafficRule } from '../ike/contract.ts'
@@ -36,11 +36,12 @@ export class PolicySide {
   readonly #carriers: Carriers
   /** Told when the rules for IKE, or the sites that rules make, are others: an address of the machine came or went. */
   readonly #changed: () => void
-  readonly #requests = new Map<number, Key>()
+  readonly #requests = new Map<number, Key & { readonly carried: boolean }>()
   /** What the last packet for a rule and host wants. */
   readonly #wanted = new Map<string, Wanted>()
   /** Addresses of hosts with pairs. */
   readonly #peers = new Map<PeerId, string>()
+  #touched = false
   #nextRequest = firstRequest
   #device = ''
   #configuration: Configuration | undefined
@@ -125,6 +126,7 @@ export class PolicySide {
     const up = this.#carriers.pairUp(peer, pair, this.#platform.clock.date())
     if (!up) return false
     const { rule, row } = up
+    this.#touched ||= !this.#peers.has(peer.id)
     this.#peers.set(peer.id, peer.path.remote.address)
     this.#handle({ on: 'protected', rule, peer: peer.path.remote.address })
     if (!row) return true
@@ -139,6 +141,20 @@ export class PolicySide {
     if (down && peer !== undefined) this.#handle({ on: 'gone', rule: down.rule, peer })
   }
 
+  /** Hosts that have had pairs, if it is another than the last time: what to write down. */
+  changed(): readonly PeerId[] | undefined {
+    if (!this.#touched) return undefined
+    this.#touched = false
+    return [...this.#peers.keys()]
+  }
+
+  /** What rules protected before a restart begins anew: the next packet asks. */
+  restore(peers: readonly PeerId[]): void {
+    for (const peer of peers)
+      if (this.#endpoint().peers.has(peer))
+        this.#endpoint().ike({ on: 'disconnect', peer, reason: 'what rules protect begins anew after a restart' })
+  }
+
   /** Whether the request was ours. */
   failed(request: number, reason: string, silent = false): boolean {
     const key = this.#requests.get(request)
@@ -148,13 +164,14 @@ export class PolicySide {
     return true
   }
 
-  /** On a plane without carriers the peer speaks IPsec, and nothing but L2TP is carried in transport mode. */
+  /** Without a carrier the peer speaks IPsec, and nothing but L2TP is carried for it in transport mode. */
   peerUp(peer: Peer, request: number | undefined): boolean {
     const key = this.#requests.get(request ?? 0)
     if (!key) return false
     this.#requests.delete(request!)
-    if (this.#fastPath.kind !== 'kernel') return true
-    const reason = 'on this data plane transport mode carries L2TP alone; a rule with a tunnel endpoint is right'
+    if (this.#fastPath.kind !== 'kernel' || key.carried) return true
+    const reason =
+      'the kernel data plane carries no rule in transport mode whose source is more than one address or that allows unsecured peers; a rule with a tunnel endpoint is right'
     this.#handle({ on: 'refused', reason, ...key })
     this.#endpoint().ike({ on: 'disconnect', peer: peer.id, reason })
     return true
@@ -277,7 +294,7 @@ export class PolicySide {
 
   async #connect(key: Key, wanted: Wanted | undefined): Promise<void> {
     const request = this.#nextRequest++
-    this.#requests.set(request, key)
+    this.#requests.set(request, { ...key, carried: wanted !== undefined })
     try {
       const own = this.#configuration!.listen[0] ?? this.#platform.packetPolicy!.facts().own[0] ?? ''
       const local = wanted?.local ?? (await this.#platform.localAddressFor?.(key.peer)) ?? own

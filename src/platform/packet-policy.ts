@@ -17,7 +17,7 @@ export type PolicyFilter = {
   readonly forwarded: boolean
   /** Clear packets that come in pass all the same. */
   readonly acceptUnsecured: boolean
-  /** On the userland plane: packets that leave the machine by it are sent to the device, and held there until they have an SA. */
+  /** Packets that leave the machine by it are held until they have an SA: by the userland plane, to whose device they are sent, or by the kernel. */
   readonly carried: boolean
   /** Peers can be let through for a while by `allowClear`, under this number; and who is wanted is told by `wanted`. */
   readonly soft: number | undefined

@@ -67,6 +67,9 @@ await policy.allowClear(0, '192.0.2.9', 60)
 seen.soft = [ping(), pingFromThere()]
 await policy.endClear(0, '192.0.2.9')
 seen.ended = ping()
+sh('ip tuntap add dev gatehouse0 mode tun')
+await policy.enforce(plan([{ ...there, soft: undefined, carried: true }]))
+seen.carried = ping()
 await policy.enforce(
   plan([
     { ...there, soft: undefined },

@@ -19,6 +19,7 @@ test.runIf(may).each(['userland', 'kernel'])(
       wantedAgain: [],
       soft: [true, true],
       ended: false,
+      carried: false,
       acceptUnsecured: false,
       permitted: true,
       blocked: false,

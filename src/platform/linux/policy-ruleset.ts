@@ -6,6 +6,7 @@
 // - `steer` marks what the machine sends and a rule of the userland plane wants protected, for the way to the TUN device; `arrived` marks what comes out of SAs for
 //   such rules: the gateway's own table lets that in, and the reverse path is asked for with the mark. The output hook names the way from before the mark, so
 //   `leaving` sees to it that nothing marked leaves by another way.
+// - On the kernel plane XFRM's policies hold what a rule carries, which to `output` looks like what leaves in clear: `leaving` sees it once it is sealed, or is not.
 // - `clearN` holds the peers that a soft association lets through, with its time; `wantedN` remembers whom a dropped packet was for.
 import type { PolicyFilter, PolicyPlan } from '../packet-policy.ts'
 
@@ -32,7 +33,7 @@ ${plan.filters.flatMap((filter) => outgoing(filter, plan)).join('\n')}
   chain in {
 ${plan.filters.flatMap((filter) => incoming(filter, plan)).join('\n')}
   }
-${steers(plan) ? steering(plan) : ''}  chain output {
+${steers(plan) ? steering(plan) : ''}${plan.plane === 'kernel' ? guard(plan) : ''}  chain output {
     type filter hook output priority filter; policy accept;
     oifname "lo" accept
     jump out
@@ -101,6 +102,22 @@ ${[...new Set(arrived)].join('\n')}
 `
 }
 
+/** Behind the queue of XFRM: what a rule carries has its SA here. What IPsec itself is made of is exempt, as everywhere. */
+function guard(plan: PolicyPlan): string {
+  if (!plan.filters.some(({ carried }) => carried)) return ''
+  const rules = plan.filters.flatMap((filter) => {
+    if (filter.direction === 'in') return []
+    const match = `    ${matchOf(filter, 'out').replace('CARRIERS', `"${plan.carriers}"`)}`
+    return filter.carried ? [`${match} rt ipsec exists return`, `${match} counter drop`] : [`${match} return`]
+  })
+  return `  chain leaving {
+    type filter hook postrouting priority filter; policy accept;
+    oifname "lo" accept
+${rules.join('\n')}
+  }
+`
+}
+
 /** Text for `nft -f -` that leaves no such table, whether there was one or not. */
 export function withoutPolicyTable(table: string): string {
   return `add table inet ${table}\ndelete table inet ${table}\n`
@@ -133,11 +150,15 @@ function outgoing(filter: PolicyFilter, plan: PolicyPlan): string[] {
   if (filter.direction === 'in') return []
   const match = `    ${matchOf(filter, 'out').replace('CARRIERS', `"${plan.carriers}"`)}`
   if (filter.action !== 'protect') return [`${match} ${verdict(filter)}`]
+  // XFRM's policy holds it, and `leaving` sees what becomes of it.
+  if (filter.carried && plan.plane === 'kernel') return [`${match} return`]
   const sealed = plan.plane === 'kernel' ? 'rt ipsec exists' : `oifname "${plan.device}"`
   const { soft } = filter
   return [
     `${match} ${sealed} return`,
-    ...(filter.carried && plan.plane === 'userland' ? [`${match} meta mark ${markOf(plan.device)} return`] : []),
+    // Through a tunnel: what waits for its SA waits on the way to the device.
+    ...(filter.forwarded && plan.plane === 'kernel' ? [`${match} oifname "${plan.device}" return`] : []),
+    ...(filter.carried ? [`${match} meta mark ${markOf(plan.device)} return`] : []),
     ...(soft === undefined
       ? []
       : [`${match} ip daddr @clear${soft} return`, `${match} update @wanted${soft} { ip daddr }`]),
