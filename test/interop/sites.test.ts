@@ -22,7 +22,7 @@ interop('sites', () => {
   let gateway: Gateway | undefined
 
   beforeAll(async () => {
-    lab = await openLab('namespace')
+    lab = await openLab()
     guest = await lab.guest('swan', 'strongswan', direct(11))
     await guest.must(`ip address add ${theirs}/16 dev lo; ip address add ${theirSecond}/16 dev lo`)
   })

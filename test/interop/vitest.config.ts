@@ -23,6 +23,8 @@ const ofTheGateway = [
     'dataplane',
     'throughput',
     'restart',
+    'sites',
+    'kernel-sites',
   ].map((name) => `${name}.test.ts`),
 ]
 const inGuest = process.env.GATEHOUSE_DATAPLANE === 'kernel' || process.env.GATEHOUSE_GATEWAY_IN === 'guest'
