@@ -7,6 +7,7 @@ import { publicValueFault } from '../../crypto/dh.ts'
 import { Reader } from '../../wire/codec.ts'
 import type { Secret } from '../../wire/secret.ts'
 import type { WorkResult } from '../contract.ts'
+import { reportDropped } from '../half-open.ts'
 import { isNamed } from '../identity.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, phase1Iv, skeyidOfPreSharedKey } from '../keys.ts'
 import { clearMessage, type Received } from '../message.ts'
@@ -26,6 +27,9 @@ import { introductionOf, vendorIds } from './first-message.ts'
 import { responderLifetime } from './informational.ts'
 import { admit, badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
 import { establish, findNat, giveUp, natContext, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
+
+/** Ours: work under way in all, beyond which no more is begun for a first message: some tens of milliseconds' worth, so that forged ones leave room for others'. */
+const mostJobs = 64
 
 /** (1) A first message; `first` is its key. Its KE fixes the group, which is not negotiated here (RFC 2409 §5). */
 export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain, first: string): void {
@@ -51,6 +55,8 @@ export function receiveAM1(turn: Turn, received: Received, { payloads }: Chain, 
   const { group } = chosen.proposal
   const fault = publicValueFault(group, gxi)
   if (fault) return refuse(turn, { path, client }, 'key exchange', badPublicValue(chosen, fault), seenBy(client, 789))
+  // Nobody has shown yet that it is where it says, and each costs an exchange of keys.
+  if (turn.state.jobs.size >= mostJobs) return reportDropped(turn, path, 'total')
   if (!admit(turn, received)) return
   const agreed = {
     proposal: chosen.proposal,

@@ -175,6 +175,24 @@ describe('refused', () => {
     expect([kinds.map((payloads) => payloads.map(({ is }) => is)), one.states]).toEqual([[['N']], []])
   })
 
+  test('forged first messages start no more work than there is room for; with the work done, the next one is answered', () => {
+    const core = gateway()
+    const client = new Client(core)
+    const jobs: number[] = []
+    for (let forged = 0; forged < 1_000; forged++) {
+      const octets = client.am1().slice()
+      new DataView(octets.buffer).setUint32(0, forged + 1)
+      const path = { local: server, remote: { address: `10.0.${forged >> 8}.${forged & 255}`, port: 500 } }
+      for (const effect of core.handle({ on: 'datagram', path, octets }, { now: 1_000, random: client.random }))
+        if (effect.do === 'work') jobs.push(effect.job)
+    }
+    expect(jobs.length).toBe(64)
+    expect(client.say(client.am1())).toEqual([])
+    const result = doWork({ do: 'exchange', group: 'ecp256', peerPublic: client.gxi }, client.random)
+    for (const job of jobs) core.handle({ on: 'done', job, result }, { now: 1_001, random: client.random })
+    expect(client.say(client.am1())).toHaveLength(1)
+  })
+
   test('a public value off the curve', () => {
     const one = new Client(gateway())
     one.say(one.am1([], new Uint8Array(64).fill(9)))
