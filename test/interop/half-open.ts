@@ -90,7 +90,9 @@ async function measure(): Promise<Figures> {
   await swan.stop()
   await gateway.stop(60_000)
   const dropped = Object.fromEntries(
-    Object.entries(after).map(([name, count]) => [name, count - (before.dropped[name] ?? 0)]),
+    Object.entries(after)
+      .map(([name, count]) => [name, count - (before.dropped[name] ?? 0)] as const)
+      .filter(([, count]) => count > 0),
   )
   return { kind, quiet, flooded, forgedPerSecond, gatewayCpu, dropped }
 }
@@ -146,10 +148,14 @@ async function cpuSeconds(): Promise<number> {
   return ticks.reduce((sum, one) => sum + one, 0) / 100
 }
 
+/** What was lost of all that came, by whom. */
 async function droppedBy(gateway: Gateway): Promise<Record<string, number>> {
-  const { events, counters } = (await gateway.status()) as unknown as Record<string, Record<string, number>>
-  const full = counters?.dropEventRingFull ?? 0
-  return { 'not taken by the daemon': full, 'limit reported': events?.['ike.limit.reached'] ?? 0 }
+  const { counters } = (await gateway.status()) as unknown as { counters: Record<string, number> }
+  const drops = Object.entries(counters).filter(([name]) => /^drop/.test(name))
+  const lines = (await lab.network.mustExec('gw', ['cat', '/proc/net/snmp'])).split('\n')
+  const [names, figures] = lines.filter((line) => line.startsWith('Udp:')).map((line) => line.split(' '))
+  const full = Number(figures?.[names?.indexOf('RcvbufErrors') ?? -1] ?? 0)
+  return { ...Object.fromEntries(drops), 'full socket': full }
 }
 
 function siteOf(peer: string, i: number) {
@@ -184,12 +190,11 @@ function swanctl(clients: readonly string[]): string {
 }
 
 function table({ quiet, flooded, forgedPerSecond, gatewayCpu, dropped }: Figures): string {
+  const lost = Object.entries(dropped).map(([name, count]) => `${name} ${count}`)
   const shown = (all: readonly Attempt[]) => all.map(({ ms, up }) => (up ? `${ms}` : `none in ${ms}`)).join(', ')
   return `Until strongSwan is up, in ms, an address of its own each time
 without a flood:  ${shown(quiet)}
 with ${Math.round(forgedPerSecond)} forged ${kind} messages a second:  ${shown(flooded)}
-the gateway took ${Math.round(gatewayCpu * 100)} % of one core; ${Object.entries(dropped)
-    .map(([name, count]) => `${name}: ${count}`)
-    .join(', ')}
+the gateway took ${Math.round(gatewayCpu * 100)} % of one core; lost: ${lost.join(', ') || 'nothing'}
 `
 }
