@@ -27,7 +27,7 @@ onDemand('policies', () => {
   let wire: Capture | undefined
 
   beforeAll(async () => {
-    lab = await openLab('namespace')
+    lab = await openLab()
     guest = await lab.guest('swan', 'strongswan', direct(11))
     await guest.must('setsid iperf3 -s -p 445 >/dev/null 2>&1 </dev/null &')
   })
@@ -79,7 +79,8 @@ secrets { ike-host { secret = "${key}" } }
 `,
     )
     await guest.must(`/lab/strongswan.sh listen ${file}`, { timeoutMs: 120_000 })
-    wire = await capture(lab.network, 'gw', 'eth0', `host ${peer} and tcp`)
+    // The guest's end of its cable.
+    wire = await capture(lab.network, 'hub', 'swan', `host ${peer} and tcp`)
   }
 
   const inClear = () => wire!.lines(2_000)
@@ -88,7 +89,7 @@ secrets { ike-host { secret = "${key}" } }
   /** Octets that arrived; none where no connection came about in time. */
   async function transfer(patienceMs = 60_000): Promise<number> {
     const command = ['iperf3', '-c', peer, '-p', '445', '-n', '2M', '-J', '--connect-timeout', `${patienceMs}`]
-    const { stdout } = await lab.network.exec('gw', command, { timeoutMs: 120_000 })
+    const { stdout } = await gateway!.host.exec(command, { timeoutMs: 120_000 })
     const { end, error } = JSON.parse(stdout || '{}') as { end?: { sum_received?: { bytes: number } }; error?: string }
     if (error !== undefined) console.info(`iperf3: ${error}`)
     return end?.sum_received?.bytes ?? 0

@@ -25,6 +25,7 @@ const ofTheGateway = [
     'restart',
     'sites',
     'kernel-sites',
+    'policies',
   ].map((name) => `${name}.test.ts`),
 ]
 const inGuest = process.env.GATEHOUSE_DATAPLANE === 'kernel' || process.env.GATEHOUSE_GATEWAY_IN === 'guest'

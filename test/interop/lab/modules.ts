@@ -28,15 +28,28 @@ CONFIG_NF_TABLES_IPV4=y
 CONFIG_NF_TABLES_IPV6=y
 CONFIG_NFT_NAT=m
 CONFIG_NFT_REJECT_INET=m
+CONFIG_NFT_FIB_INET=m
+CONFIG_NFT_FIB_IPV4=m
+CONFIG_NFT_FIB_IPV6=m
 CONFIG_XFRM_INTERFACE=m
 CONFIG_L2TP_V3=y
 `
 /** What these options bring or change. */
 const built = [
-  ...['nf_tables', 'nf_nat', 'nft_chain_nat', 'nft_nat', 'nft_masq', 'nft_redir', 'nft_reject_inet'].map(
-    (name) => `net/netfilter/${name}.ko`,
-  ),
+  ...[
+    'nf_tables',
+    'nf_nat',
+    'nft_chain_nat',
+    'nft_nat',
+    'nft_masq',
+    'nft_redir',
+    'nft_reject_inet',
+    'nft_fib',
+    'nft_fib_inet',
+  ].map((name) => `net/netfilter/${name}.ko`),
   'net/ipv4/netfilter/nft_reject_ipv4.ko',
+  'net/ipv4/netfilter/nft_fib_ipv4.ko',
+  'net/ipv6/netfilter/nft_fib_ipv6.ko',
   'net/l2tp/l2tp_ppp.ko',
   'net/l2tp/l2tp_netlink.ko',
   'net/xfrm/xfrm_interface.ko',

@@ -31,7 +31,7 @@ modprobe -qa drbg jitterentropy_rng hmac sha512_generic cbc ctr gcm ghash-generi
   xfrm_user af_key l2tp_ppp pppox ppp_generic ppp_async ppp_deflate bsd_comp nf_tables nft_compat ||
   echo "lab: a kernel module is missing"
 # What a gateway uses beside, on either data plane.
-[ -n "$inside" ] && { modprobe -qa tun dummy udp_tunnel crypto_user nf_tables nft_ct nft_masq nft_nat nft_chain_nat nf_nat nft_limit nft_log nft_hash nft_objref nft_xfrm nft_reject_inet xfrm_interface l2tp_netlink \
+[ -n "$inside" ] && { modprobe -qa tun dummy udp_tunnel crypto_user nf_tables nft_ct nft_masq nft_nat nft_chain_nat nf_nat nft_limit nft_log nft_hash nft_objref nft_xfrm nft_reject_inet nft_fib_inet xfrm_interface l2tp_netlink \
   nf_conntrack nf_defrag_ipv6 ipv6 || echo "lab: a kernel module of the gateway is missing"; }
 echo >/proc/sys/kernel/modprobe
 ip link set lo up
