@@ -20,6 +20,7 @@ import type { Seat } from './driver.ts'
 import type { PeerRecord } from './keeper.ts'
 import type { Peer } from './owner.ts'
 import { originOf, type Surroundings } from './surroundings.ts'
+import { Waiting } from './waiting.ts'
 
 /** Our own: a pair is installed in milliseconds. */
 const announceMs = 60_000
@@ -32,10 +33,13 @@ export class IkeSide {
   readonly #machine: IkeMachine
   readonly #seat: Seat<IkeInput>
   readonly #sas = new Map<IkeSaId, { proposal: string; weak: boolean; natted: boolean }>()
+  /** Peers whose first pair is being installed. */
+  readonly #expected: Waiting<Peer>
 
   constructor(surroundings: Surroundings, machine: IkeMachine) {
     this.#s = surroundings
     this.#machine = machine
+    this.#expected = new Waiting(surroundings.platform, announceMs, (peer) => this.#neverUp(peer))
     this.#seat = surroundings.driver.seat<IkeInput, IkeEffect>({
       name: 'ike',
       machine,
@@ -138,7 +142,7 @@ export class IkeSide {
       up: false,
     }
     this.#s.peers.set(peer.id, peer)
-    if (newPeer) this.#expectUp(peer)
+    if (newPeer) this.#expected.add(peer)
     this.#s.changes.apply(changesOf(pair, newPeer), `an ESP pair with ${showEndpoint(pair.path.remote)}`, (failure) => {
       if (failure === undefined) {
         peer.ike = sa?.proposal ?? peer.ike
@@ -160,12 +164,10 @@ export class IkeSide {
   }
 
   /** A negotiation can end while its pair is being installed: then IKE never announces the peer, and nobody else would take it away. */
-  #expectUp(peer: Peer): void {
-    this.#s.platform.timers.after(announceMs, () => {
-      if (peer.up || this.#s.closed() || this.#s.peers.get(peer.id) !== peer) return
-      this.#s.peers.delete(peer.id)
-      this.#s.changes.apply([{ do: 'removePeer', peer: peer.id }], 'to remove a peer that never came up')
-    })
+  #neverUp(peer: Peer): void {
+    if (peer.up || this.#s.closed() || this.#s.peers.get(peer.id) !== peer) return
+    this.#s.peers.delete(peer.id)
+    this.#s.changes.apply([{ do: 'removePeer', peer: peer.id }], 'to remove a peer that never came up')
   }
 
   #peerUp({ peer: id, request, path, client }: Extract<IkeEffect, { do: 'peerUp' }>): void {
@@ -174,6 +176,7 @@ export class IkeSide {
     peer.path = path
     peer.client = client
     peer.up = true
+    this.#expected.drop(peer)
     this.#s.keeper?.peerChanged(id)
     this.#s.owner.peerUp(peer, request)
     this.#makeRoom(peer)
@@ -200,6 +203,7 @@ export class IkeSide {
     this.#s.l2tp({ on: 'peerGone', peer: id })
     this.#s.peers.delete(id)
     this.#s.idle.delete(peer)
+    this.#expected.drop(peer)
     this.#s.keeper?.peerChanged(id)
     this.#s.changes.apply([{ do: 'removePeer', peer: id }], 'to remove a peer')
     this.#s.owner.peerGone(peer, reason)

@@ -2,10 +2,10 @@
 import type { PeerId } from '../ike/contract.ts'
 import type { L2tpEffect, L2tpInput, L2tpTunnelStatus, StandingCall } from '../l2tp/contract.ts'
 import type { L2tpEvent } from '../l2tp/events.ts'
-import type { Instant } from '../wire/machine.ts'
 import type { L2tpMachine } from './cores.ts'
 import type { Seat } from './driver.ts'
 import { originOf, type Surroundings } from './surroundings.ts'
+import { Waiting } from './waiting.ts'
 
 /** Our own: IPsec without L2TP is kept so long for a client that dials again on it; a new dial takes a second, so ten minutes are generous. */
 const idleMs = 600_000
@@ -15,8 +15,8 @@ export class L2tpSide {
   readonly #machine: L2tpMachine
   readonly #seat: Seat<L2tpInput>
   readonly #callUp: (up: Extract<L2tpEffect, { do: 'callUp' }>) => void
-  /** Peers that were without L2TP last at this moment; each has a timer. */
-  readonly #idleSince = new Map<PeerId, Instant>()
+  /** Peers that were without L2TP, since they were last. */
+  readonly #idle: Waiting<PeerId>
 
   constructor(
     surroundings: Surroundings,
@@ -26,6 +26,7 @@ export class L2tpSide {
     this.#s = surroundings
     this.#machine = machine
     this.#callUp = callUp
+    this.#idle = new Waiting(surroundings.platform, idleMs, (id) => this.#idleDue(id))
     this.#seat = surroundings.driver.seat<L2tpInput, L2tpEffect>({
       name: 'l2tp',
       machine,
@@ -71,18 +72,10 @@ export class L2tpSide {
 
   /** Nothing is above the SAs any more. A host that doesn't come back for a while has gone, and its Delete was lost. */
   idle(id: PeerId): void {
-    const waiting = this.#idleSince.has(id)
-    this.#idleSince.set(id, this.#s.platform.clock.now())
-    if (!waiting) this.#s.platform.timers.after(idleMs, () => this.#idleDue(id))
+    this.#idle.add(id)
   }
 
   #idleDue(id: PeerId): void {
-    const left = (this.#idleSince.get(id) ?? 0) + idleMs - this.#s.platform.clock.now()
-    if (left > 0 && this.#s.peers.has(id)) {
-      this.#s.platform.timers.after(left, () => this.#idleDue(id))
-      return
-    }
-    this.#idleSince.delete(id)
     const peer = this.#s.peers.get(id)
     if (
       !peer ||
