@@ -71,7 +71,8 @@ bool Events::push(Ring& ring, std::span<const uint8_t> head, std::span<const uin
 }
 
 bool Events::ike(const Path& path, std::span<const uint8_t> octets) {
-  const bool fits = push(beginsNegotiation(octets) ? newcomers_ : strangers_, Head(Kind::ike).u32(overflowed_).path(path).octets(), octets);
+  const bool fits = push(beginsNegotiation(octets) ? newcomers_ : strangers_,
+                         Head(Kind::ike).u32(overflowed_).path(path).octets(), octets);
   overflowed_ = fits ? 0 : overflowed_ + 1;
   return fits;
 }
