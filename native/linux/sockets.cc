@@ -90,6 +90,8 @@ File bound(const SocketOptions& options, bool raw) {
   if (!v4) setOption(file.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
             v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+  setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
+            v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
   // DF stays clear, so that the kernel fragments what is larger than the path: IKE with certificates, PPP frames with EAP-TLS.
   setOption(file.get(), v4 ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
             v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, pathMtuDiscoveryOff);
@@ -200,6 +202,16 @@ unsigned ReceiveBatch::receive(const Socket& socket) {
         in6_pktinfo info;
         std::memcpy(&info, CMSG_DATA(control), sizeof info);
         datagram.path.local.address = Address::from(reinterpret_cast<const uint8_t*>(&info.ipi6_addr), 16);
+      } else if ((control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_TOS) ||
+                 (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_TCLASS)) {
+        // One octet for IPv4, an int for IPv6.
+        int trafficClass = 0;
+        if (control->cmsg_level == IPPROTO_IPV6) {
+          std::memcpy(&trafficClass, CMSG_DATA(control), sizeof trafficClass);
+        } else {
+          trafficClass = *CMSG_DATA(control);
+        }
+        datagram.trafficClass = static_cast<uint8_t>(trafficClass);
       } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_MARK) {
         std::memcpy(&datagram.mark, CMSG_DATA(control), sizeof datagram.mark);
       }
@@ -227,7 +239,8 @@ struct Message {
   sockaddr_storage name;
   iovec vector;
   struct alignas(cmsghdr) {
-    char octets[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(uint32_t))];
+    char octets[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(uint32_t)) +
+                CMSG_SPACE(sizeof(int))];
   } control;
 };
 
@@ -262,7 +275,10 @@ void fill(const Socket& socket, const Outgoing& item, Message& message, msghdr& 
   }
   if (item.segment != 0 && item.segment < item.length)
     at = putControl(header, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment));
-  if (item.mark != 0) putControl(header, at, SOL_SOCKET, SO_MARK, item.mark);
+  if (item.mark != 0) at = putControl(header, at, SOL_SOCKET, SO_MARK, item.mark);
+  if (item.trafficClass != 0)
+    putControl(header, at, socket.family() == AF_INET ? static_cast<int>(IPPROTO_IP) : static_cast<int>(IPPROTO_IPV6),
+               socket.family() == AF_INET ? IP_TOS : IPV6_TCLASS, static_cast<int>(item.trafficClass));
 }
 
 bool waitWritable(const Socket& socket) {
@@ -284,7 +300,8 @@ bool sendOne(const Socket& socket, const Outgoing& item) {
 void cutAndSend(const Socket& socket, const Outgoing& item, SendResult& result) {
   result.cutHere += 1;
   for (uint32_t at = 0; at < item.length; at += item.segment) {
-    const Outgoing one{item.data + at, std::min(item.segment, item.length - at), 0, item.path};
+    const Outgoing one{item.data + at,   std::min(item.segment, item.length - at), 0, item.path, item.mark,
+                       item.trafficClass};
     if (sendOne(socket, one)) {
       result.sent += 1;
     } else {

@@ -82,6 +82,8 @@ struct Datagram {
   /// Of the packet, where the socket asked for it.
   uint32_t mark = 0;
   Path path;
+  /// Of the outer IP header: DSCP and ECN.
+  uint8_t trafficClass = 0;
 };
 
 /// Buffers for one call of recvmmsg().
@@ -116,6 +118,8 @@ struct Outgoing {
   const Path* path = nullptr;
   /// Not 0: the packet carries it.
   uint32_t mark = 0;
+  /// DSCP and ECN of the outer IP header.
+  uint8_t trafficClass = 0;
 };
 
 struct SendResult {

@@ -44,6 +44,8 @@ enum class Counter : uint8_t {
   dropHeld,
   dropSelector,
   truncationSwitched,
+  congestionMarked,
+  dropCongested,
   count
 };
 
@@ -81,7 +83,9 @@ constexpr std::array<std::string_view, static_cast<size_t>(Counter::count)> coun
                                                                                             "held",
                                                                                             "dropHeld",
                                                                                             "dropSelector",
-                                                                                            "truncationSwitched"};
+                                                                                            "truncationSwitched",
+                                                                                            "congestionMarked",
+                                                                                            "dropCongested"};
 
 class Counters {
  public:

@@ -12,6 +12,7 @@
 #include "pipeline/octets.h"
 #include "pipeline/outbound.h"
 #include "pipeline/ppp.h"
+#include "pipeline/traffic-class.h"
 
 namespace gatehouse::pipeline {
 namespace {
@@ -113,9 +114,9 @@ void Inbound::opened(const esp::InboundPacket& packet, const Origin& origin) {
   }
   if (pair.selector) {
     if (pair.transport) {
-      fromHost(pair, packet);
+      fromHost(pair, packet, origin.datagram->trafficClass);
     } else {
-      tunnelled(pair, packet);
+      tunnelled(pair, packet, origin.datagram->trafficClass);
     }
     return;
   }
@@ -253,13 +254,24 @@ void Inbound::ip(Session& session, const Pair& pair, uint16_t protocol, const ui
 }
 
 // RFC 4301 §5.2: what comes out must be what was agreed on, or a peer could speak as anybody.
-void Inbound::tunnelled(Pair& pair, const esp::InboundPacket& opened) {
+void Inbound::tunnelled(Pair& pair, const esp::InboundPacket& opened, uint8_t outerClass) {
   Tunnel* tunnel = pair.tunnel.load(std::memory_order_acquire);
   IpPacket packet;
   if (tunnel == nullptr || opened.nextHeader != protocolIpInIp ||
       !parseIp(opened.payload, opened.payloadLength, packet) || packet.version != 4) {
     counters_.add(Counter::dropInner);
     return;
+  }
+  // A congestion mark is the network's word to the inner packet's sender (RFC 6040 §4.2); the inner DSCP stays as it was.
+  const Ecn inner = ecnOf(packet.data[1]);
+  const std::optional<Ecn> ecn = ecnAtExit(inner, ecnOf(outerClass));
+  if (!ecn) {
+    counters_.add(Counter::dropCongested);
+    return;
+  }
+  if (*ecn != inner) {
+    setEcn4(opened.payload, *ecn);
+    counters_.add(Counter::congestionMarked);
   }
   toTun(pair, *tunnel, packet, pair.route.get()->largestPayload);
 }
@@ -276,8 +288,8 @@ void Inbound::toTun(Pair& pair, Tunnel& tunnel, const IpPacket& packet, uint32_t
 }
 
 // Transport mode between two hosts: the outer header is taken away, and one of ours with the pair's own addresses put in its place, whatever the outer one
-// said. A copy, since there need not be room for it in front.
-void Inbound::fromHost(Pair& pair, const esp::InboundPacket& opened) {
+// said but for its DSCP and ECN, which were the packet's own. A copy, since there need not be room for it in front.
+void Inbound::fromHost(Pair& pair, const esp::InboundPacket& opened, uint8_t outerClass) {
   Tunnel* tunnel = pair.tunnel.load(std::memory_order_acquire);
   const Route& route = *pair.route.get();
   const uint32_t length = ipv4Header + opened.payloadLength;
@@ -293,6 +305,7 @@ void Inbound::fromHost(Pair& pair, const esp::InboundPacket& opened) {
   uint8_t* header = rebuilt_.get() + rebuiltUsed_;
   std::memset(header, 0, ipv4Header);
   header[0] = 0x45;
+  header[1] = outerClass;
   store16(header + 2, static_cast<uint16_t>(length));
   store16(header + 6, 0x4000);  // DF: no identification is needed (RFC 6864 §4.1)
   header[8] = 64;

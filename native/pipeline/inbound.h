@@ -45,8 +45,8 @@ class Inbound {
   void checkPath(Pair& pair, const esp::InboundPacket& packet, const Origin& origin);
   void l2tp(Pair& pair, const uint8_t* udp, uint32_t length);
   void ppp(Session& session, const Pair& pair, const uint8_t* frame, uint32_t length);
-  void tunnelled(Pair& pair, const esp::InboundPacket& packet);
-  void fromHost(Pair& pair, const esp::InboundPacket& packet);
+  void tunnelled(Pair& pair, const esp::InboundPacket& packet, uint8_t outerClass);
+  void fromHost(Pair& pair, const esp::InboundPacket& packet, uint8_t outerClass);
   void toTun(Pair& pair, Tunnel& tunnel, const IpPacket& packet, uint32_t mtu);
   void ip(Session& session, const Pair& pair, uint16_t protocol, const uint8_t* data, uint32_t length);
   void count(SessionCounters& counters, uint32_t octets);

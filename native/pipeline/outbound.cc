@@ -14,6 +14,7 @@
 #include "pipeline/octets.h"
 #include "pipeline/ppp.h"
 #include "pipeline/too-big.h"
+#include "pipeline/traffic-class.h"
 
 namespace gatehouse::pipeline {
 namespace {
@@ -93,7 +94,7 @@ void Outbound::refuse(SessionCounters& counters, const IpPacket& packet, uint32_
 }
 
 // RFC 4301 §8.2: what doesn't fit is told to its sender, or cut before it is sealed, so that no outer packet is ever fragmented. The kernel has counted
-// down the TTL on its way here; the outer header takes nothing from the inner one (RFC 6040 §4.1: not ECN-capable, so nothing gets lost at the other end).
+// down the TTL on its way here; the outer header takes the DSCP of the inner one and nothing of its ECN (traffic-class.h).
 void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
   const IpPacket& packet = segments.packet();
   Pair* pair = tunnel.carrier(packet);
@@ -112,10 +113,11 @@ void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
     refuse(tunnel.counters, packet, mtu);
     return;
   }
+  const uint8_t outer = outerClass(trafficClassOf(packet));
   uint32_t packets = 0;
   uint64_t octets = 0;
   const auto put = [&](const uint8_t* from, uint32_t length) {
-    uint8_t* place = reserve(*pair, route, length, protocolIpInIp);
+    uint8_t* place = reserve(*pair, route, length, protocolIpInIp, outer);
     if (place == nullptr) return;
     std::memcpy(place, from, length);
     packets += 1;
@@ -124,7 +126,7 @@ void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
   for (uint32_t i = 0; i < segments.count(); i++) {
     const uint32_t length = segments.length(i);
     if (length <= mtu) {
-      uint8_t* place = reserve(*pair, route, length, protocolIpInIp);
+      uint8_t* place = reserve(*pair, route, length, protocolIpInIp, outer);
       if (place == nullptr) continue;
       segments.write(place, i);
       packets += 1;
@@ -143,7 +145,7 @@ void Outbound::toTunnel(Tunnel& tunnel, const Segments& segments) {
   tunnel.counters.octetsOut.fetch_add(octets, std::memory_order_relaxed);
 }
 
-// Transport mode between two hosts: what stands behind the IP header, which the outer packet's own takes the place of. Whole datagrams alone (RFC 4303
+// Transport mode between two hosts: what stands behind the IP header, which the outer packet's own takes the place of, with its DSCP and ECN. Whole datagrams alone (RFC 4303
 // §3.3.4): a fragment is dropped, and what doesn't fit and may be cut is cut behind ESP, by the kernel.
 void Outbound::toHost(Tunnel& tunnel, Pair& pair, const Route& route, const Segments& segments) {
   const IpPacket& packet = segments.packet();
@@ -162,7 +164,7 @@ void Outbound::toHost(Tunnel& tunnel, Pair& pair, const Route& route, const Segm
   for (uint32_t i = 0; i < segments.count(); i++) {
     const uint32_t length = segments.write(scratch_.get(), i);
     const uint32_t payload = length - packet.headerLength;
-    uint8_t* place = reserve(pair, route, payload, packet.protocol);
+    uint8_t* place = reserve(pair, route, payload, packet.protocol, trafficClassOf(packet));
     if (place == nullptr) continue;
     std::memcpy(place, scratch_.get() + packet.headerLength, payload);
     packets += 1;
@@ -303,7 +305,7 @@ bool Outbound::ppp(Session& session, uint16_t protocol, std::span<const uint8_t>
 }
 
 // The payload's place in a run of the pair, with room for what sealing adds. Null if it is longer than a datagram.
-uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader) {
+uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader, uint8_t trafficClass) {
   const bool switched = pair.outbound->switched();
   const auto sealed = static_cast<uint32_t>(pair.outbound->sealedLength(payload, switched));
   if (sealed > mostRunOctets) {
@@ -311,7 +313,7 @@ uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uin
     return nullptr;
   }
   if (packetCount_ == mostPackets || octets_ + sealed > mostOctets) flush();
-  Run* run = runFor(pair, route, sealed);
+  Run* run = runFor(pair, route, sealed, trafficClass);
   uint8_t* place = run->base + run->used + pair.outbound->headRoom();
   runOf_[packetCount_] = static_cast<uint8_t>(run - runs_.data());
   packets_[packetCount_++] = {
@@ -324,19 +326,19 @@ uint8_t* Outbound::reserve(Pair& pair, const Route& route, uint32_t payload, uin
   return place;
 }
 
-Outbound::Run* Outbound::runFor(Pair& pair, const Route& route, uint32_t sealed) {
+Outbound::Run* Outbound::runFor(Pair& pair, const Route& route, uint32_t sealed, uint8_t trafficClass) {
   for (size_t i = runCount_; i-- > 0;) {
     Run& run = runs_[i];
     if (run.pair != &pair) continue;
     // Only a pair's last run may grow, or its packets would overtake one another.
     if (!run.closed && run.route == &route && sealed <= run.segment && run.packets < mostSegments &&
-        run.used + sealed <= mostRunOctets)
+        run.used + sealed <= mostRunOctets && run.trafficClass == trafficClass)
       return &run;
     break;
   }
   if (runCount_ == mostRuns) flush();
   Run& run = runs_[runCount_];
-  run = {&pair, &route, &arena_[runCount_ * runRoom], 0, sealed, 0, false, false};
+  run = {&pair, &route, &arena_[runCount_ * runRoom], 0, sealed, 0, trafficClass, false, false};
   runCount_ += 1;
   return &run;
 }
@@ -394,12 +396,12 @@ void Outbound::sendRun(const Run& run, size_t index) {
   if (socket != outgoingSocket_) transmit();
   outgoingSocket_ = socket;
   if (run.pair->encapsulated && socket->segments() && !run.broken) {
-    outgoing_.push_back({run.base, run.used, run.segment, &path});
+    outgoing_.push_back({run.base, run.used, run.segment, &path, 0, run.trafficClass});
     return;
   }
   for (size_t i = 0; i < packetCount_; i++) {
     if (runOf_[i] == index && packets_[i].result == esp::SealResult::ok)
-      outgoing_.push_back({packets_[i].esp, packets_[i].espLength, 0, &path});
+      outgoing_.push_back({packets_[i].esp, packets_[i].espLength, 0, &path, 0, run.trafficClass});
   }
 }
 

@@ -51,6 +51,7 @@ class Outbound {
     uint32_t used;
     uint32_t segment;
     uint32_t packets;
+    uint8_t trafficClass;
     bool closed;
     bool broken;
   };
@@ -60,11 +61,12 @@ class Outbound {
     uint32_t length = 0;
   };
 
-  uint8_t* reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader = protocolUdp);
+  uint8_t* reserve(Pair& pair, const Route& route, uint32_t payload, uint8_t nextHeader = protocolUdp,
+                   uint8_t trafficClass = 0);
   void toTunnel(Tunnel& tunnel, const Segments& segments);
   void toHost(Tunnel& tunnel, Pair& pair, const Route& route, const Segments& segments);
   void hold(Tunnel& tunnel, const Segments& segments);
-  Run* runFor(Pair& pair, const Route& route, uint32_t sealed);
+  Run* runFor(Pair& pair, const Route& route, uint32_t sealed, uint8_t trafficClass);
   void finishUdp(const Pair& pair, const Route& route, uint8_t* udp, uint32_t length, bool checksum);
   static Headers headersOf(Session& session, uint16_t protocol, bool acfc, bool pfc);
   uint8_t* begin(Pair& pair, const Route& route, Session& session, const Headers& headers, uint32_t length);

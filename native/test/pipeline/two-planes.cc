@@ -265,6 +265,137 @@ TEST("two planes: protocol 50 over IPv6, several workers") {
 TEST("two planes: a kernel without offloads") { exchange({.cipher = "aes256", .hash = "sha1", .offloads = false}); }
 TEST("two planes: OpenSSL") { exchange({.cipher = "3des", .hash = "md5", .engine = "openssl"}); }
 
+/// One end of a tunnel between 10.1.0.0/24 (the gateway's) and 10.2.0.0/24, whose ESP goes by a socket at `middle`.
+Octets tunnelList(const DataPlane& plane, bool client, uint16_t middle) {
+  Octets octets;
+  const auto u8 = [&](uint32_t value) { octets.push_back(static_cast<uint8_t>(value)); };
+  const auto u16 = [&](uint32_t value) { u8(value >> 8), u8(value); };
+  const auto u32 = [&](uint32_t value) { u16(value >> 16), u16(value); };
+  const auto add = [&](const Octets& more) {
+    u8(static_cast<uint32_t>(more.size()));
+    octets.insert(octets.end(), more.begin(), more.end());
+  };
+  const auto selector = [&] {
+    for (const bool ours : {true, false}) add({10, static_cast<uint8_t>(ours == client ? 2 : 1), 0, 0}), u8(24);
+    u8(0), u16(0), u16(0);
+  };
+  const auto sa = [&](uint32_t spi) {
+    u32(spi), add({'a', 'e', 's', '1', '2', '8', 'g', 'c', 'm', '1', '6'}), add({}), u8(0);
+    add(sequenceOf(20, static_cast<uint8_t>(spi))), add({});
+  };
+  u8(1), u32(1);
+  u8(10), u32(1), u8(0), u16(1), selector();
+  u8(3), u32(1);
+  add(loopbackOctets(client ? 2 : 1)), u16(plane.nattPort()), add(loopbackOctets(3)), u16(middle);
+  u8(1), u8(1), u16(1024), u8(0), u8(1), u32(1), selector(), sa(client ? 1001 : 1002), sa(client ? 1002 : 1001);
+  return octets;
+}
+
+struct Marked {
+  Octets octets;
+  uint8_t trafficClass = 0;
+};
+
+/// The next datagram with its DSCP and ECN; empty if none comes within two seconds.
+Marked receiveMarked(int descriptor) {
+  Marked marked;
+  pollfd waiting{descriptor, POLLIN, 0};
+  if (poll(&waiting, 1, 2000) <= 0) return marked;
+  marked.octets.resize(2048);
+  iovec vector{marked.octets.data(), marked.octets.size()};
+  alignas(cmsghdr) char control[64];
+  msghdr header{};
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const ssize_t length = recvmsg(descriptor, &header, 0);
+  CHECK(length > 0);
+  marked.octets.resize(static_cast<size_t>(length));
+  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at))
+    if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) marked.trafficClass = *CMSG_DATA(at);
+  return marked;
+}
+
+int udpSocket(const char* address, uint16_t port) {
+  const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int one = 1;
+  setsockopt(file, IPPROTO_IP, IP_RECVTOS, &one, sizeof one);
+  const sockaddr_in name = nameOf(address, port);
+  CHECK_EQUAL(bind(file, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  return file;
+}
+
+void sendMarked(int descriptor, const char* address, uint16_t port, const Octets& octets, int trafficClass) {
+  CHECK_EQUAL(setsockopt(descriptor, IPPROTO_IP, IP_TOS, &trafficClass, sizeof trafficClass), 0);
+  const sockaddr_in name = nameOf(address, port);
+  CHECK(sendto(descriptor, octets.data(), octets.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) > 0);
+}
+
+TEST("two planes: a tunnel's outer header has the inner DSCP, and a congestion mark on it comes inside") {
+  if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
+  const std::string prefix = "ght" + std::to_string(getpid() % 100000);
+  const Namespace gatewaySide(prefix + "g");
+  const Namespace clientSide(prefix + "c");
+  if (!gatewaySide.made() || !clientSide.made()) return skip("network namespaces can't be made");
+  DataPlaneOptions options;
+  options.ikePort = options.nattPort = 0;
+  options.workers = 1;
+  options.listen = {Address::from(loopbackOctets(1).data(), 4)};
+  options.tun.name = gatewaySide.name();
+  DataPlane gateway(options, [] {});
+  options.listen = {Address::from(loopbackOctets(2).data(), 4)};
+  options.tun.name = clientSide.name();
+  DataPlane client(options, [] {});
+  const std::string middleAddress = os::showAddress(Address::from(loopbackOctets(3).data(), 4));
+  const os::File middle(udpSocket(middleAddress.c_str(), 0));
+  sockaddr_in middleName{};
+  socklen_t nameLength = sizeof middleName;
+  getsockname(middle.get(), reinterpret_cast<sockaddr*>(&middleName), &nameLength);
+  CHECK(!gateway.apply(tunnelList(gateway, false, ntohs(middleName.sin_port))));
+  CHECK(!client.apply(tunnelList(client, true, ntohs(middleName.sin_port))));
+  for (const auto& [side, own, other] : {std::tuple(&gatewaySide, "10.1.0.1/24", "10.2.0.0/24"),
+                                         std::tuple(&clientSide, "10.2.0.1/24", "10.1.0.0/24")}) {
+    const std::string& name = side->name();
+    const std::string in = "ip -n " + name;
+    CHECK(run("ip link set " + name + " netns " + name));
+    CHECK(run(in + " addr add " + own + " dev " + name));
+    CHECK(run(in + " link set " + name + " up"));
+    CHECK(run(in + " route add " + other + " dev " + name));
+  }
+  int sender = -1;
+  int receiver = -1;
+  clientSide.inside([&] { sender = udpSocket("10.2.0.1", 5557); });
+  gatewaySide.inside([&] { receiver = udpSocket("10.1.0.1", 5557); });
+  const std::string gatewayAddress = os::showAddress(Address::from(loopbackOctets(1).data(), 4));
+  struct Row {
+    uint8_t inner;
+    uint8_t outerSent;
+    uint8_t outerArrives;
+    uint8_t innerArrives;
+  };
+  // Expedited forwarding and AF21, capable of ECN or not; marked on the way or not.
+  for (const Row& row : {Row{0xBA, 0xB8, 0xB8, 0xBA}, Row{0xBA, 0xB8, 0x03, 0xBB}, Row{0x49, 0x48, 0x4B, 0x4B},
+                         Row{0x48, 0x48, 0x49, 0x48}, Row{0x00, 0x00, 0xB8, 0x00}}) {
+    sendMarked(sender, "10.1.0.1", 5557, sequenceOf(300), row.inner);
+    const Marked outer = receiveMarked(middle.get());
+    CHECK_EQUAL(outer.trafficClass, row.outerSent);
+    sendMarked(middle.get(), gatewayAddress.c_str(), gateway.nattPort(), outer.octets, row.outerArrives);
+    const Marked inner = receiveMarked(receiver);
+    CHECK(inner.octets == sequenceOf(300));
+    CHECK_EQUAL(inner.trafficClass, row.innerArrives);
+  }
+  CHECK_EQUAL(counted(gateway, "congestionMarked"), 2U);
+  // A sender that doesn't know ECN would not understand the mark: the packet is dropped, as a router would have done.
+  sendMarked(sender, "10.1.0.1", 5557, sequenceOf(300), 0x48);
+  sendMarked(middle.get(), gatewayAddress.c_str(), gateway.nattPort(), receiveMarked(middle.get()).octets, 0x4B);
+  for (int i = 0; i < 200 && counted(gateway, "dropCongested") == 0; i++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK_EQUAL(counted(gateway, "dropCongested"), 1U);
+  close(sender);
+  close(receiver);
+}
+
 TEST("opening: a busy port says which, and nothing stays behind") {
   if (geteuid() != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) return skip("needs root and /dev/net/tun");
   const os::File holder(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
