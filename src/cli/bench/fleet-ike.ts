@@ -8,8 +8,8 @@ import { Deadlines } from '../../wire/deadlines.ts'
 import type { At, Instant, Machine } from '../../wire/machine.ts'
 
 const privateAddress = '192.168.1.2'
-/** Numbers of jobs and peers that one client may use up. */
-const most = 100_000
+/** Numbers of jobs and peers that one client may use up. The data plane has 32 bits for a peer: 65,536 clients. */
+const most = 65_536
 
 type Client = { readonly core: IkeCore; readonly outer: string; readonly base: number }
 
