@@ -25,7 +25,7 @@ export function patience(seconds: number): Asking {
 
 /**
  * The same for IKE, which asks where there is doubt: PPP's first question found no answer, or there is no PPP. An answer to PPP comes through the SA, and so it is
- * one to IKE (RFC 3706 §5.4); among peers with a living session dead-peer detection costs nothing.
+ * one to IKE (RFC 3706 §5.5); among peers with a living session dead-peer detection costs nothing.
  */
 export function doubt(seconds: number): Asking {
   return { idleSeconds: Math.max(1, seconds * 0.63), intervalSeconds: Math.max(0.5, seconds * 0.1), tries: 3 }

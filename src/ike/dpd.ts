@@ -1,5 +1,5 @@
 // Dead-peer detection (RFC 3706): a peer from which nothing was heard for a while is asked, and after some unanswered questions it is dead. Any
-// authentic message or packet counts as life (§5.4), what PPP's echoes bring among it: so a busy peer is never asked, nor one whose session asks for itself.
+// authentic message or packet counts as life (§5.5), what PPP's echoes bring among it: so a busy peer is never asked, nor one whose session asks for itself.
 import { gathered, type Instant, jittered, type Random } from '../wire/machine.ts'
 import type { ClientKind } from './contract.ts'
 import { inform } from './exchanges/informational.ts'
