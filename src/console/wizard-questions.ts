@@ -107,7 +107,7 @@ export const questions: readonly Question[] = [
   },
   {
     key: 'keyKind',
-    ask: 'Key of all clients: generated or typed; or certificates, one for each client',
+    ask: 'Key of all clients: generated or typed, or certificates',
     choices: ['generated', 'typed', 'certificates'],
     usual: () => 'generated',
   },
