@@ -25,8 +25,8 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     globalSetup: ['setup.ts'],
     pool: 'forks',
-    // QEMU emulates on one processor: two boards at a time use two.
     sequence: { sequencer: LongestFirst },
+    // QEMU emulates on one processor: two boards at a time use two.
     maxWorkers: Number(process.env.GATEHOUSE_IMAGE_WORKERS ?? 2),
     testTimeout: 3_600_000,
     hookTimeout: 3_600_000,
