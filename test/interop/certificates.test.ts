@@ -10,6 +10,7 @@ import type { Client, Dial } from './lab/client.ts'
 import type { Gateway } from './lab/gateway.ts'
 import { type Lab, openLab } from './lab/lab.ts'
 import { addresses } from './lab/network.ts'
+import { must } from './lab/run.ts'
 import { interop } from './lab/suite.ts'
 import { dial, slowly, users } from './settings.ts'
 
@@ -138,6 +139,52 @@ onDemand('certificates (npm run interop:certificates)', () => {
       await restart('strict')
       await refused(alice, /can't be found out/, 'AUTHENTICATION_FAILED')
     })
+    test(
+      "the gateway's own authority: the wizard's bundle, strict; revoked, at the next reload",
+      slowly(900_000),
+      async () => {
+        const dir = join(folder, 'pki')
+        const pki = (...args: readonly string[]) =>
+          must(join(import.meta.dirname, '../../gatehouse'), ['pki', ...args, '--dir', dir], { timeoutMs: 120_000 })
+        const said = await pki('setup', 'vpn.example.org', '--address', addresses.gateway, '--client', 'phone')
+        const bundle = join(dir, 'phone.p12')
+        const from = [
+          'pkcs12',
+          '-legacy',
+          '-in',
+          bundle,
+          '-passin',
+          `pass:${/password: (\S+)/.exec(said)![1]}`,
+          '-nodes',
+        ]
+        const phone = {
+          own: await must('openssl', [...from, '-clcerts', '-nokeys']),
+          key: await must('openssl', [...from, '-nocerts']),
+          authority: await must('openssl', [...from, '-cacerts', '-nokeys']),
+          server: 'CN=vpn.example.org',
+        }
+        const file = (name: string) => ({ file: join(dir, name) })
+        const own = { certificate: file('vpn.example.org.pem'), key: file('vpn.example.org.key') }
+        const lists = { revocation: 'strict', crls: [join(dir, 'crl.pem')] }
+        await gateway.stop()
+        gateway = await lab.gateway({
+          psk: undefined,
+          users,
+          more: { certificates: { authorities: file('ca.pem'), ...own, ...lists } },
+        })
+        const enter = dial('alice', { certificate: phone, patience })
+        expect((await client.connect(enter)).peer).toBe('10.99.0.1')
+        expect(await client.ping('10.99.0.1')).toBe(3)
+        await client.disconnect()
+        await gateway.empty()
+        await pki('revoke', 'phone')
+        const mark = gateway.mark()
+        gateway.reload()
+        await gateway.says(/configuration/, { since: mark })
+        expect(await client.attempt(enter)).toMatchObject({ is: 'refused', stage: 'ike' })
+        expect(await gateway.says(/CN=phone.*was revoked on/, { since: mark })).toContain('certificate')
+      },
+    )
     test('off: revoked comes in', slowly(900_000), async () => {
       revoke(alice)
       await restart('off')
