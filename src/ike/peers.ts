@@ -9,6 +9,7 @@ import type { PeerGoneReason, PeerId } from './contract.ts'
 import { armProbe, firstSequence } from './dpd.ts'
 import { armPairTimers, disarmPair } from './lifetimes.ts'
 import { challenge, exchangedHere, provenHere, vouch } from './return-path.ts'
+import { standingSa } from './sa.ts'
 import { sameTraffic } from './sites.ts'
 import type { IkeSa, Pair, Peer, QuickMode, Selectors } from './state.ts'
 import { proposalInUse } from './truncation.ts'
@@ -23,6 +24,10 @@ const quietMs = 30_000
 const mostDraining = 8
 /** Renewed by both sides within so long of one another: at once. Nobody renews so soon what has just been renewed (lifetimes.ts). */
 const atOnceMs = 5_000
+/** A pair that came while its ISAKMP SA was replaced is renewed after so long, well before the old one is deleted (phase1.ts, and strongSwan after 10 s). */
+const stragglerMs = 500
+/** A pair may have come to the peer after it took over its pairs into a new ISAKMP SA, if it is not older than this when that one stands here. */
+const perhapsLateMs = 3_000
 /** Packets that the peer sent on a pair before it said Delete may still be on their way. */
 const lingerMs = 3_000
 
@@ -155,6 +160,7 @@ export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 
   hurry(turn, peer)
   if (winner) drainPair(turn, pair)
   usePair(turn, peer, winner ?? pair)
+  if (!winner && !owned(turn, peer, pair)) arm(turn, `rekey ${pair.inboundSpi}`, turn.now + stragglerMs)
   const { inboundSpi, outboundSpi, ikeSa } = pair
   report(turn, {
     event: 'ike.pair.established',
@@ -167,6 +173,22 @@ export function confirmPair(turn: Turn, peer: Peer, pair: Pair, by: 'message' | 
     rekeyed: replaced.length > 0,
     weak: isWeak(pair.proposal),
   })
+}
+
+/**
+ * Some peers (strongSwan) keep a pair with the ISAKMP SA of its quick mode and take over into a new one what is there when that comes up. What we made later on
+ * the old one goes without a word when the old one is deleted: so it is renewed on the new one.
+ */
+function owned(turn: Turn, peer: Peer, { ikeSa, role }: Pair): boolean {
+  const standing = standingSa(turn, peer)
+  return role === 'responder' || !standing || standing.replaced || standing.id === ikeSa
+}
+
+/** A new ISAKMP SA of the peer stands: what was made on an older one only just now perhaps came too late to be taken over. */
+export function renewStragglers(turn: Turn, peer: Peer): void {
+  for (const pair of peer.pairs.values())
+    if (pair.state === 'current' && turn.now - pair.established < perhapsLateMs && !owned(turn, peer, pair))
+      arm(turn, `rekey ${pair.inboundSpi}`, turn.now + stragglerMs)
 }
 
 function replaces(pair: Pair, other: Pair): boolean {

@@ -10,6 +10,8 @@ import { arm, type Turn } from './turn.ts'
 
 // Ours: a rekeying that could not begin, or failed, is tried again after this, until the pair expires.
 const againMs = 5_000
+// Ours: a pair waits for a new ISAKMP SA on the way, looking so often, while it has as long to live: what is made on the old one may go with it at the peer.
+const standing = { everyMs: 500, leastMs: 2_000 } as const
 // Ours: a pair whose successor is being made carries on beyond its lifetime, so long at most and asked so often: a slow peer's packets are not lost.
 const overtime = { mostMs: 10_000, everyMs: 1_000 } as const
 
@@ -18,6 +20,10 @@ export function rekeyPair(turn: Turn, peer: Peer, pair: Pair): void {
   if (pair.state === 'draining' || pair.deleteSaid) return
   arm(turn, `rekey ${pair.inboundSpi}`, turn.now + againMs)
   if (succeeding(turn, peer, pair)) return
+  if (negotiating(turn, peer) && pair.expires - turn.now > standing.leastMs && !pair.used) {
+    arm(turn, `rekey ${pair.inboundSpi}`, turn.now + standing.everyMs)
+    return
+  }
   const sa = standingSa(turn, peer)
   if (sa) beginSuccessor(turn, sa, pair)
   else if (!negotiating(turn, peer)) sendMM1(turn, { path: peer.path, peer, replaces: undefined })

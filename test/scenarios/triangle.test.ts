@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { parseConfiguration } from '../../src/config/parse.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { type Machine, World } from '../fakes/platform.ts'
-import { type Faults, fairNetwork } from './network.ts'
+import { IkeHost, ikePolicy } from './ike-host.ts'
+import { type Faults, fairNetwork, Network, SeededRandom, VirtualTime } from './network.ts'
 
 const corners = ['a', 'b', 'c'] as const
 type Corner = (typeof corners)[number]
@@ -136,4 +137,39 @@ describe('200 renewals under load lose nothing that the network does not lose', 
     })
     expect(end.renewals).toBeGreaterThanOrEqual(200)
   })
+})
+
+// strongSwan keeps a pair with the ISAKMP SA of its quick mode: what is made on one that a newer has replaced goes when that is deleted.
+test('a pair that we made on an ISAKMP SA that is deleted is renewed on the new one, however late its quick mode was', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const time = new VirtualTime()
+    const random = new SeededRandom(seed)
+    const network = new Network(time, random, fairNetwork)
+    const policy = ikePolicy({ lifetimes: { ikeSeconds: 60, espSeconds: 20, espKilobytes: undefined } })
+    const gateway = new IkeHost(network, network.host('192.0.2.1'), random, policy)
+    const client = new IkeHost(network, network.host('198.51.100.7'), random, policy)
+    network.tap = (datagram) => {
+      const quickMode = datagram.protocol === 'udp' && datagram.octets[18] === 32
+      if (!quickMode || !random.chance(0.5)) return [datagram]
+      time.after(random.below(2_000), () => network.inject(datagram))
+      return []
+    }
+    client.connect('192.0.2.1')
+    /** How long, by SPI, in milliseconds. */
+    const orphaned = new Map<number, number>()
+    for (let now = 2_000; now < 200_000; now += 100) {
+      time.run(now)
+      for (const peer of gateway.up) gateway.send(peer, 'down')
+      for (const peer of client.up) client.send(peer, 'up')
+      const { peers, sas } = client.core.state
+      for (const { pairs } of peers.values())
+        for (const { state, role, ikeSa, inboundSpi } of pairs.values())
+          if (state === 'current' && role === 'initiator' && sas.get(ikeSa)?.phase1.is !== 'established')
+            orphaned.set(inboundSpi, (orphaned.get(inboundSpi) ?? 0) + 100)
+    }
+    // The renewal's own quick mode is as late.
+    const longest = Math.max(0, ...orphaned.values())
+    expect({ seed, longest: Math.max(longest, 5_000) }).toEqual({ seed, longest: 5_000 })
+    expect(client.eventsOf('ike.sa.established').length).toBeGreaterThan(3)
+  }
 })

@@ -13,7 +13,7 @@ import type { IkeKeys } from '../keys.ts'
 import { armIkeTimers, armKeepalive, ikeSeconds } from '../lifetimes.ts'
 import { all } from '../message-rules.ts'
 import { detectNat, type NatContext, type NatMethod, natMethods } from '../nat.ts'
-import { inherit, initialContact } from '../peers.ts'
+import { inherit, initialContact, renewStragglers } from '../peers.ts'
 import { hasQuirk } from '../quirks.ts'
 import { advance, dropSa, follow } from '../sa.ts'
 import { siteAt } from '../sites.ts'
@@ -170,6 +170,7 @@ function succeed(turn: Turn, sa: IkeSa): void {
     peer.sas.delete(sa.id)
     peer.sas.add(sa.id)
     armProbe(turn, peer)
+    renewStragglers(turn, peer)
   }
 }
 
