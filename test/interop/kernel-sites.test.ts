@@ -71,7 +71,7 @@ interop('sites on the kernel plane', () => {
   afterAll(() => lab?.close())
 
   async function begin(sites: readonly Record<string, unknown>[]): Promise<Gateway> {
-    await gateway?.stop()
+    await gateway?.stop(60_000)
     gateway = await lab.gateway({ psk, users, sites, more: { deadPeer: '5min' } })
     return gateway
   }
@@ -162,7 +162,7 @@ interop('sites on the kernel plane', () => {
       `net { mode = transport\n local_ts = ${peer}/32[tcp/445]\n remote_ts = ${addresses.gateway}/32[tcp]\n esp_proposals = ${esp}\n rekey_time = 1h\n }`,
     )
     await east.guest.must('pgrep -x iperf3 >/dev/null || setsid iperf3 -s -p 445 >/dev/null 2>&1 </dev/null &')
-    await gateway?.stop()
+    await gateway?.stop(60_000)
     gateway = await lab.gateway({
       psk,
       users,
@@ -246,12 +246,12 @@ interop('sites on the kernel plane', () => {
   })
 
   test('a goodbye leaves nothing', async () => {
-    await gateway?.stop()
+    await gateway?.stop(60_000)
     const before = await lab.belongings()
     await begin([entry(east)])
     await listen(east)
     expect(received((await ping(east.host)).stdout)).toBe(3)
-    expect(await gateway!.stop()).toBe(0)
+    expect(await gateway!.stop(60_000)).toBe(0)
     gateway = undefined
     expect(await lab.belongings()).toEqual(before)
   })
