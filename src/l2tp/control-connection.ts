@@ -66,6 +66,7 @@ export class ControlConnection implements Carrier {
   opening: Uint8Array | undefined
   peerHostName = ''
   vendor = ''
+  framing = 0
   readonly sessions = new Map<number, Session>()
   readonly pending = new Map<number, Instant>()
   emptySince: Instant | undefined
@@ -99,7 +100,7 @@ export class ControlConnection implements Carrier {
   record(): ConnectionRecord | undefined {
     if (this.#state.is !== 'established' || this.#over) return undefined
     const { peer, local, localPort, remotePort, remote, openedByUs, opening, peerHostName, vendor } = this
-    const { sessions, pending, emptySince, served } = this
+    const { framing, sessions, pending, emptySince, served } = this
     return {
       peer,
       local,
@@ -110,6 +111,7 @@ export class ControlConnection implements Carrier {
       opening,
       peerHostName,
       vendor,
+      framing,
       sessions,
       pending,
       emptySince,
@@ -128,6 +130,7 @@ export class ControlConnection implements Carrier {
     connection.opening = record.opening
     connection.peerHostName = record.peerHostName
     connection.vendor = record.vendor
+    connection.framing = record.framing ?? 0
     for (const [id, session] of record.sessions) connection.sessions.set(id, session)
     for (const [id, until] of record.pending) connection.pending.set(id, until)
     connection.emptySince = record.emptySince
@@ -395,6 +398,7 @@ export class ControlConnection implements Carrier {
   #learn({ fields }: Message): void {
     this.peerHostName = text(fields.hostName)
     this.vendor = text(fields.vendorName)
+    this.framing = fields.framingCapabilities ?? 0
     reliable.setPeerWindow(this.#delivery, fields.receiveWindowSize ?? 4)
   }
 

@@ -13,6 +13,8 @@ export type ConnectionRecord = {
   readonly openedByUs: boolean
   readonly opening: Uint8Array | undefined
   readonly peerHostName: string
+  /** Absent in what an older daemon wrote. */
+  readonly framing: number | undefined
   readonly vendor: string
   readonly sessions: ReadonlyMap<number, Session>
   readonly pending: ReadonlyMap<number, Instant>

@@ -1,11 +1,14 @@
 // The MUSTs of RFC 2661 one by one, those most often missed first of all: each with the words that it rests on, and one trace that would show it broken.
 import { describe, expect, test } from 'vitest'
 import { L2tpTrace, start, text } from '../../test/fakes/l2tp-trace.ts'
-import { unhex } from '../wire/codec.ts'
+import { SeededRandom } from '../../test/scenarios/network.ts'
+import { hex, unhex } from '../wire/codec.ts'
 import { Secret } from '../wire/secret.ts'
+import { takeId } from './ids.ts'
 import { parseAvps } from './wire/avp.ts'
 import { emitControl, parseControl } from './wire/header.ts'
 import { emitMessage, parseMessage } from './wire/message.ts'
+import { messageType } from './wire/registry.ts'
 
 const sccrq = { ...start, assignedTunnelId: 7 }
 const icrq = { assignedSessionId: 9, callSerialNumber: 1 }
@@ -27,6 +30,39 @@ function firstSent(trace: L2tpTrace, input: Parameters<L2tpTrace['put']>[0]): Ui
 }
 
 const call = { on: 'call', request: 5, peer: 1, localPort: 1701, remotePort: 1701 } as const
+const hangUp = { on: 'hangUp', call: 1, result: 3, error: 0, text: 'Käse' } as const
+
+/** The bodies of all messages, save acknowledgements, that a core sends from now on. */
+function bodiesOf(trace: L2tpTrace): readonly Uint8Array[] {
+  const bodies: Uint8Array[] = []
+  const handle = trace.core.handle.bind(trace.core)
+  trace.core.handle = (input, at) => {
+    const effects = handle(input, at)
+    for (const effect of effects)
+      if (effect.do === 'send' && effect.octets.length > 12) bodies.push(effect.octets.slice(12))
+    return effects
+  }
+  return bodies
+}
+
+/** Both roles, until each message that we ever send was sent. */
+function everything(): readonly Uint8Array[] {
+  const [lns, lac] = [new L2tpTrace(), new L2tpTrace()]
+  const bodies = [bodiesOf(lns), bodiesOf(lac)]
+  lns.say('SCCRQ', sccrq)
+  lns.say('SCCCN')
+  lns.say('ICRQ', icrq)
+  lns.say('ICCN')
+  lns.pass(70)
+  lns.ack()
+  lns.put(hangUp)
+  lns.ack()
+  lac.put(call)
+  lac.say('SCCRP', { ...start, assignedTunnelId: 7 }, { session: 0 })
+  lac.ack()
+  lac.say('ICRP', { assignedSessionId: 9 })
+  return bodies.flat()
+}
 
 describe('header', () => {
   // RFC 2661 §3.1: "All reserved bits MUST be set to 0 on outgoing messages and ignored on incoming messages."
@@ -102,6 +138,63 @@ describe('AVPs', () => {
     expect(theirs).toMatchObject({ faults: [{ what: 'is hidden without a Random Vector before it' }] })
   })
 
+  // RFC 2661 §4.3: "The H bit MUST only be set if a shared secret exists between the LAC and LNS."
+  test('RFC 2661 §4.3: without a secret nothing is hidden, though it is configured', () => {
+    const trace = called({ hideAvps: true })
+    const avps = parseAvps(firstSent(trace, { on: 'shutdown', text: '' }).slice(12))
+    expect(avps.map(({ type, hidden }) => [type, hidden])).toEqual([
+      [0, false],
+      [9, false],
+      [1, false],
+    ])
+  })
+
+  // RFC 2661 §4.4.2: "Human readable text in all error messages MUST be provided in the UTF-8 charset".
+  test('RFC 2661 §4.4.2: our words are in UTF-8', () => {
+    expect(hex(firstSent(called(), hangUp))).toContain('4bc3a47365')
+  })
+
+  // RFC 2661 §6.1 to §6.12: "The following AVPs MUST be present"; §4.4.3: a Host Name "MUST be at least 1 octet".
+  test('RFC 2661 §6: every message of ours holds what its section demands', () => {
+    const sent = new Map(
+      everything().map((body) => {
+        const avps = parseAvps(body)
+        const type = messageType((avps[0]!.value[0]! << 8) | avps[0]!.value[1]!)
+        return [type, avps.map((avp) => avp.type).sort((a, b) => a - b)] as const
+      }),
+    )
+    expect(Object.fromEntries(sent)).toEqual({
+      SCCRQ: [0, 2, 3, 5, 7, 8, 9, 10],
+      SCCRP: [0, 2, 3, 7, 8, 9, 10],
+      SCCCN: [0],
+      HELLO: [0],
+      ICRQ: [0, 14, 15],
+      ICRP: [0, 14],
+      ICCN: [0, 19, 24],
+      CDN: [0, 1, 14],
+      StopCCN: [0, 1, 9],
+    })
+    const names = everything().flatMap((body) => parseAvps(body).filter(({ type }) => type === 7))
+    expect(names.map(({ value }) => new TextDecoder().decode(value))).toEqual(['gw1', 'gw1'])
+  })
+
+  // RFC 2661 §4.4.3: "A peer MUST NOT request an incoming or outgoing call with a Framing Type AVP specifying a value not advertised".
+  test.each([
+    [1, 1],
+    [2, 2],
+    [3, 1],
+  ])('RFC 2661 §4.4.3: to Framing Capabilities %i goes Framing Type %i', (framingCapabilities, framingType) => {
+    const trace = new L2tpTrace()
+    trace.put(call)
+    trace.say('SCCRP', { ...start, framingCapabilities, assignedTunnelId: 7 }, { session: 0 })
+    trace.ack()
+    const bodies = bodiesOf(trace)
+    trace.say('ICRP', { assignedSessionId: 9 })
+    expect(bodies.map((body) => parseMessage(body, undefined))).toMatchObject([
+      { type: 'ICCN', fields: { framingType } },
+    ])
+  })
+
   // RFC 2661 §4.4.1: the Message Type AVP "MUST be the first AVP in a message".
   test('RFC 2661 §4.4.1: another AVP is first', () => {
     expect(called().body(unhex('8008 0000 000a 0004 8008 0000 0000 0006')).at(-1)).toMatch(/^StopCCN .* 2\/2/)
@@ -159,8 +252,35 @@ describe('control connection', () => {
     expect(trace.say('SCCRQ', { ...sccrq, challenge: text('anything') })[0]).toMatch(/ response$/)
   })
 
-  // RFC 2661 §5.5: HELLO: "the Session ID […] MUST be 0".
-  test('RFC 2661 §5.5: HELLO', () => {
+  // RFC 2661 §5.0: "The Tunnel and corresponding Control Connection MUST be established before an incoming or outgoing call is initiated."
+  test('RFC 2661 §5.0: a call before the control connection stands makes no session', () => {
+    const trace = new L2tpTrace()
+    trace.say('SCCRQ', sccrq)
+    expect(trace.say('ICRQ', icrq).filter((line) => /^[A-Z]/.test(line))).toEqual(['ZLB 7/0 Ns 1 Nr 2'])
+  })
+
+  // RFC 2661 §5.3: "The value of 0 […] MUST NOT be used as an Assigned Session ID or Assigned Tunnel ID."
+  test('RFC 2661 §5.3: IDs are never zero, to the last one that is free', () => {
+    const used = new Set<number>()
+    const random = new SeededRandom(1)
+    while (used.size < 0xfffe) used.add(takeId(random, used)!)
+    const last = takeId(random, used)!
+    expect([used.has(0), last > 0 && last <= 0xffff, used.has(last)]).toEqual([false, true, false])
+    expect(takeId(random, used.add(last))).toBe(undefined)
+  })
+
+  // RFC 2661 §7.2.1, wait-ctl-reply: "If the version is earlier and not supported, a StopCCN MUST be sent to the peer".
+  test('RFC 2661 §7.2.1: SCCRP of an earlier version', () => {
+    const trace = new L2tpTrace()
+    trace.put(call)
+    const earlier = { ...start, protocolVersion: { version: 0, revision: 9 }, assignedTunnelId: 7 }
+    const lines = trace.say('SCCRP', earlier, { session: 0 })
+    expect(lines[0]).toMatch(/^callFailed 5: The peer speaks L2TP 0\.9/)
+    expect(lines.at(-1)).toMatch(/^StopCCN 7\/0 Ns 1 Nr 1 T1 5\//)
+  })
+
+  // RFC 2661 §6.5: "The Session ID in a HELLO message MUST be 0."
+  test('RFC 2661 §6.5: HELLO', () => {
     const trace = called()
     expect(trace.pass(70)[1]).toBe('HELLO 7/0 Ns 2 Nr 4')
   })
@@ -173,6 +293,20 @@ describe('control connection', () => {
     trace.now = 30_000
     expect(trace.say('StopCCN', clear, { ns: 4 })).toEqual(['ZLB 7/0 Ns 2 Nr 5'])
     expect(trace.core.status()[0]?.state).toBe('closing')
+  })
+
+  // RFC 2661 §5.8: in a shut-down "the state and reliable delivery mechanisms MUST be maintained and operated".
+  test('RFC 2661 §5.8: our StopCCN is repeated until it is acknowledged', () => {
+    const silent = called()
+    silent.put({ on: 'shutdown', text: '' })
+    const lines = silent.pass(60)
+    expect(lines.filter((line) => line.startsWith('StopCCN')).length).toBe(5)
+    expect(lines.slice(-2)).toEqual(['at 31 s', 'idle 1'])
+    const heard = called()
+    heard.put({ on: 'shutdown', text: '' })
+    heard.now = 1_000
+    heard.put({ on: 'tick' })
+    expect(heard.ack()).toEqual(['idle 1'])
   })
 
   // RFC 2661 §5.8: "Each subsequent retransmission of a message MUST employ an exponential backoff interval", capped at no less than 8 seconds.

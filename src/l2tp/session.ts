@@ -29,6 +29,8 @@ export type Carrier = {
   readonly localPort: number
   readonly remotePort: number
   readonly peerHostName: string
+  /** Framing Capabilities of the peer. */
+  readonly framing: number
   readonly sessions: Map<number, Session>
   /** Sessions on their way up, by our ID: until when. The first is the oldest. */
   readonly pending: Map<number, Instant>
@@ -48,6 +50,7 @@ const setUpMs = 60_000
 /** bits per second, told in ICCN: means nothing here; Windows and Android send the same. */
 const connectSpeed = 100_000_000
 const synchronousFraming = 1
+const asynchronousFraming = 2
 
 type Detail = {
   readonly ending?: Ending
@@ -265,7 +268,7 @@ function perform(carrier: Carrier, around: Surroundings, session: Session, actio
     case 'Send ICRP':
       return carrier.send(around, 'ICRP', { assignedSessionId: local }, remote)
     case 'Send ICCN':
-      return carrier.send(around, 'ICCN', { txConnectSpeed: connectSpeed, framingType: synchronousFraming }, remote)
+      return carrier.send(around, 'ICCN', { txConnectSpeed: connectSpeed, framingType: framingFor(carrier) }, remote)
     case 'Send CDN':
       return sendDisconnect(carrier, around, session, detail.ending!)
     case 'Clean up':
@@ -275,6 +278,13 @@ function perform(carrier: Carrier, around: Surroundings, session: Session, actio
       // The control connection sees to the one; entering the state tells the gateway of the other.
       return
   }
+}
+
+/** Nothing may be asked for that the peer does not take (RFC 2661 §4.4.3). Of one that says it takes none both would be wrong. */
+function framingFor({ framing }: Carrier): number {
+  return (framing & synchronousFraming) === 0 && (framing & asynchronousFraming) !== 0
+    ? asynchronousFraming
+    : synchronousFraming
 }
 
 function sendDisconnect(
