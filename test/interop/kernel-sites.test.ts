@@ -150,9 +150,10 @@ interop('sites on the kernel plane', () => {
     await initiate(east)
     const { stdout } = await ping(east.host, 300, '0.2')
     expect(received(stdout)).toBe(300)
-    const log = gateway!.log
-    expect(log).not.toMatch(/bug/)
+    expect(gateway!.log).not.toMatch(/bug/)
     expect((await sites())[0]!.state).toBe('up')
+    const charon = await east.guest.must('cat /run/charon.log')
+    expect(charon.match(/CHILD_SA net\{\d+\} established/g)?.length ?? 0).toBeGreaterThanOrEqual(3)
   })
 
   test('a rule in transport mode: its SAs must be kernel SAs', { timeout: 400_000 }, async () => {

@@ -25,6 +25,8 @@ function libreswanConf({ ike, esp }: Proposals, lifetime: number): string {
   const [cipher, ...rest] = esp.split('-')
   const group = rest.find((word) => /^(modp|ecp)/.test(word))
   const algorithms = libreProposal([cipher, ...rest.filter((word) => word !== group)].join('-'))
+  // With IKEv1 it takes no elliptic curve here; without a word of it the group is phase 1's.
+  const named = group === undefined || ike.endsWith(group) ? '' : `;${libreProposal(group)}`
   return `
 config setup
   ikev1-policy=accept
@@ -38,7 +40,7 @@ conn site
   right=${addresses.gateway}
   rightsubnet=${networks.ours}
   ike=${libreProposal(ike)}
-  phase2alg=${algorithms}${group === undefined ? '' : `;${libreProposal(group)}`}
+  phase2alg=${algorithms}${named}
   pfs=${group === undefined ? 'no' : 'yes'}
   salifetime=${lifetime}s
   rekeymargin=10s
@@ -111,11 +113,12 @@ onDemand('sites with libreswan (npm run interop:libreswan)', () => {
   })
 
   test('libreswan renews its SA under traffic: no ping is lost', { timeout: 300_000 }, async () => {
-    const running = await begin('by-peer', { ike: 'aes256-sha256-modp2048', esp: 'aes256-sha256' }, {}, 30)
+    await begin('by-peer', { ike: 'aes256-sha256-modp2048', esp: 'aes256-sha256' }, {}, 30)
     await initiate()
     const replies = await pingFromThem(200)
     expect(replies).toContain('200 received')
-    expect(running.log.match(/is renewed/g)?.length ?? 0).toBeGreaterThanOrEqual(1)
+    const pluto = await guest.must('cat /run/pluto.log')
+    expect(pluto.match(/IPsec SA established tunnel mode/g)?.length ?? 0).toBeGreaterThanOrEqual(2)
   })
 
   test('SIGTERM: libreswan is told, and has no SA any more', { timeout: 300_000 }, async () => {
