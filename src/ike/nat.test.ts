@@ -19,6 +19,7 @@ import {
 } from './nat.ts'
 import { parseChain } from './wire/chain.ts'
 import { parseHeader } from './wire/header.ts'
+import { deadPeerProbe } from './wire/notifications.ts'
 import { payloadType } from './wire/numbers.ts'
 import { natDPayload } from './wire/payloads.ts'
 import type { VendorName } from './wire/vendor-ids.ts'
@@ -174,4 +175,19 @@ test('RFC 3947 §4: a negotiation that begins on port 4500 MUST be supported, an
     natD: payloadType['NAT-D'],
   })
   expect(core.status()).toMatchObject([{ state: 'established', natted: true, path }])
+})
+
+test('RFC 3947 §3: any source port is taken, and all that we say goes to where the last message came from', () => {
+  const core = new IkeCore(ikePolicy({ key: 'secret', ...proposalsFor('legacy'), disabled: disabledAt('legacy') }))
+  const peer = new ScriptedClient(core, { local: server, remote: { ...nat, port: 12_312 } })
+  const sent = () => peer.effects.flatMap((effect) => (effect.do === 'send' ? [effect.path] : []))
+  const home = { ownAddress: client.address, natD: payloadType['NAT-D'] }
+  peer.mainMode(hexVector('ike/first-packets/macos-ios-current-psk'), home)
+  const before = { local: server, remote: { ...nat, port: 12_312 } }
+  const floated = { local: { ...server, port: 4500 }, remote: { ...nat, port: 12_313 } }
+  expect(sent().slice(0, 3)).toEqual([before, before, floated])
+  peer.effects.length = 0
+  peer.path = { ...floated, remote: { ...nat, port: 61_000 } }
+  peer.say(peer.inform(5, [deadPeerProbe(peer.cookies, 1, false)]))
+  expect(sent()).toEqual([peer.path])
 })

@@ -225,6 +225,13 @@ describe('phase 2', () => {
     expect(choose(offerOf(proposal(1, 3, 11, transport, sha1)), {}, { esp: legacy })).toBe('proposal')
   })
 
+  test('RFC 3193 §2.1: the ciphersuites that RFC 2406 mandates, NULL encryption among them, where they are named', () => {
+    const offered = (id: number, hash: number) => offerOf(proposal(1, 3, id, transport, attribute(5, hash)))
+    const named = { esp: esp('des-md5', 'des-sha1', 'null-md5', 'null-sha1') }
+    const suites = [2, 11].flatMap((id) => [1, 2].map((hash) => choose(offered(id, hash), {}, named)))
+    expect(suites).toEqual(['des-md5', 'des-sha1', 'null-md5', 'null-sha1'])
+  })
+
   test('AH is passed over; AH with ESP under one number is taken together, so not at all', () => {
     const ah = proposal(1, 2, 3, transport, sha1)
     const ours = (number: number) => proposal(number, 3, 12, transport, bits128, sha1)

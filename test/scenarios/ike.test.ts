@@ -1,5 +1,11 @@
 // Two or more whole IKE machines on a simulated network in virtual time: what must hold between them, whatever the network does.
 import { describe, expect, test } from 'vitest'
+import { exchangeIv, openBody } from '../../src/ike/keys.ts'
+import { protection } from '../../src/ike/sa.ts'
+import { parseChain } from '../../src/ike/wire/chain.ts'
+import { parseHeader } from '../../src/ike/wire/header.ts'
+import { exchangeType } from '../../src/ike/wire/numbers.ts'
+import type { Payload } from '../../src/ike/wire/payloads.ts'
 import { showEndpoint } from '../../src/wire/address.ts'
 import { Secret } from '../../src/wire/secret.ts'
 import { IkeHost, ikePolicy, type Policy } from './ike-host.ts'
@@ -27,6 +33,17 @@ function talk({ time }: ReturnType<typeof world>, a: IkeHost, b: IkeHost, word: 
     time.run(time.now + 500)
     expect(to.arrivals.slice(before).map(({ text }) => text)).toContain(word)
   }
+}
+
+/** What a client said in its first message of quick mode. */
+function firstQuickMode(client: IkeHost): readonly Payload[] {
+  const [sa] = client.core.state.sas.values()
+  const { keys, lastBlock } = protection(sa!)!
+  const qm1 = client.sent
+    .map(({ octets }) => parseHeader(octets))
+    .find(({ header }) => header.exchange === exchangeType.quick)!
+  const opened = openBody(keys, exchangeIv(keys, lastBlock, qm1.header.messageId), qm1.body)!
+  return parseChain(qm1.header.next, opened.plain, 'decrypted').payloads
 }
 
 const names = (host: IkeHost) => host.news.map((effect) => effect.do)
@@ -60,16 +77,41 @@ describe('bringing up', () => {
     expect(gateway.core.status()[0]).toMatchObject({ natted: true, weLieBehindNat: false, identity: '192.168.1.10' })
     expect(client.core.status()[0]).toMatchObject({ natted: true, weLieBehindNat: true })
     expect(gateway.sent.map(({ path }) => path.local.port)).toEqual([500, 500, 4500, 4500])
+    expect(client.sent.map(({ path }) => [path.local.port, path.remote.port])).toEqual(
+      [500, 500, 4500, 4500, 4500].map((port) => [port, port]),
+    )
     talk(w, client, gateway, 'in UDP')
     // RFC 3948 §4: the one behind the NAT keeps its binding alive.
     const keepalives: string[] = []
     w.network.tap = (datagram) => {
-      if (datagram.octets.length === 1) keepalives.push(showEndpoint(datagram.to))
+      if (datagram.octets.length === 1)
+        keepalives.push(`${datagram.octets[0]} ${showEndpoint(datagram.from)} ${showEndpoint(datagram.to)}`)
       return [datagram]
     }
     w.time.run(62_000)
-    expect(keepalives).toEqual(['192.0.2.1:4500', '192.0.2.1:4500', '192.0.2.1:4500'])
+    const outer = showEndpoint([...gateway.core.state.peers.values()][0]!.path.remote)
+    expect(keepalives).toEqual(Array(3).fill(`255 ${outer} 192.0.2.1:4500`))
   })
+
+  test.each([
+    ['behind a NAT', true, ['192.168.1.10', server]],
+    ['without one', false, []],
+  ])(
+    'the first quick mode names both ports, and both original addresses %s: RFC 3193 §4.2.2, RFC 3947 §5.2',
+    (_, natted, original) => {
+      const w = world()
+      w.at(server)
+      const client = w.at('192.168.1.10', {}, natted ? w.network.nat('203.0.113.9') : undefined)
+      client.connect(server)
+      w.time.run(2_000)
+      const said = firstQuickMode(client)
+      expect(said.flatMap((one) => (one.is === 'ID' ? [`${one.protocol}/${one.port}`] : []))).toEqual([
+        '17/1701',
+        '17/1701',
+      ])
+      expect(said.flatMap((one) => (one.is === 'NAT-OA' ? [one.address] : []))).toEqual(original)
+    },
+  )
 
   test('a client that wants its ESP in UDP gets it without a NAT too', () => {
     const w = world()

@@ -148,7 +148,7 @@ function answer(
   const behind = [
     // As they came, octet for octet: transport mode's IDs mean nothing to us and much to the peer.
     ...[peers, ours].filter((id): id is IdPayload => id !== undefined).map((id) => ({ ...id, body: id.body.slice() })),
-    ...natOaBack(turn, sa, payloads),
+    ...(chosen.udp && chosen.mode === 'transport' ? natOaBack(turn, sa, payloads) : []),
     ...(shorter ? [lifetimeNotify(inboundSpi, lifeSeconds, lifeKilobytes)] : []),
   ]
   const reply: QuickModeReply = {
@@ -180,7 +180,8 @@ function natOaOf(turn: Turn, sa: IkeSa, chosen: EspChosen, payloads: readonly Pa
   return { peers: oai?.address ?? named ?? sa.path.remote.address, ours: oar?.address ?? own }
 }
 
-// Only to who sent them. What the peer said itself is repeated: then its correction of our checksums, computed with those addresses, changes nothing.
+// Only to who sent them, and where ESP in UDP and transport mode was chosen (RFC 3947 §5.2). What the peer said itself is repeated: then its correction of our
+// checksums, computed with those addresses, changes nothing.
 function natOaBack(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): readonly Payload[] {
   const came = all(payloads, 'NAT-OA')
   if (came.length === 0 || !sa.natMethod) return []

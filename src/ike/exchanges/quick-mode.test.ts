@@ -8,13 +8,14 @@ import type { IkeEffect, IkeInput, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
 import { offerEsp } from '../offers.ts'
 import { emitChain } from '../wire/chain.ts'
-import { doi, identificationType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
+import { doi, identificationType, nameOf, notifyType, payloadType, protocolId } from '../wire/numbers.ts'
 import {
   deletePayload,
   hashPayload,
   type IdPayload,
   idPayload,
   kePayload,
+  natOaPayload,
   noncePayload,
   type Payload,
 } from '../wire/payloads.ts'
@@ -183,6 +184,12 @@ describe('selectors', () => {
       remote: 51_234,
     })
   })
+})
+
+test('RFC 3947 §5.2: NAT-OA goes back only where ESP in UDP was selected', () => {
+  const client = established()
+  const original = ['192.168.1.10', '198.51.100.1'].map((address) => natOaPayload(payloadType['NAT-OA'], address))
+  expect(client.quickMode(7, plain(offer(), nonce, ...original))?.map(({ is }) => is)).toEqual(['HASH', 'SA', 'NONCE'])
 })
 
 test('an authenticated peer gets so many quick modes at once and no more', () => {
