@@ -173,7 +173,9 @@ function route(turn: Turn, received: Received): void {
   const begins =
     header.exchange === exchangeType.main ||
     (header.exchange === exchangeType.aggressive && speaksAggressive(turn.state.policy, path.remote.address))
-  if (header.major !== 1) return receiveStranger(turn, received)
+  if (header.major !== 1 || header.minor !== 0) return receiveStranger(turn, received)
+  if (header.otherFlags !== 0)
+    return reportInvalid(turn, path, `flags of ${header.otherFlags}, which RFC 2408 leaves at zero`)
   if (header.next === payloadType.FRAGMENT) {
     const whole = receiveFragment(turn, received)
     return whole && receive(turn, path, whole)

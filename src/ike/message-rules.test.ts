@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { breach, type MessageName, messageRules } from './message-rules.ts'
 import {
   certPayload,
+  certReqPayload,
   deletePayload,
   hashPayload,
   idPayload,
@@ -35,17 +36,17 @@ describe('message rules', () => {
     expect(table).toMatchInlineSnapshot(`
       [
         "MM1 clear, SA first: SA 1",
-        "MM2 clear, SA first: SA 1, CERTREQ 0-24",
-        "MM3 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16, CERTREQ 0-24, CERT 0-24",
-        "MM4 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16, CERTREQ 0-24, CERT 0-24",
-        "MM5 sealed, nothing first: ID 1, HASH 0-1, SIG 0-1, CERT 0-24, CERTREQ 0-24",
-        "MM6 sealed, nothing first: ID 1, HASH 0-1, SIG 0-1, CERT 0-24, CERTREQ 0-24",
+        "MM2 clear, SA first: SA 1",
+        "MM3 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16",
+        "MM4 clear, nothing first: KE 1, NONCE 1, NAT-D 0-16",
+        "MM5 sealed, nothing first: ID 1, HASH 0-1, SIG 0-1",
+        "MM6 sealed, nothing first: ID 1, HASH 0-1, SIG 0-1",
         "QM1 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM2 sealed, HASH first: HASH 1, SA 1, NONCE 1, KE 0-1, ID 0-2, NAT-OA 0-2",
         "QM3 sealed, HASH first: HASH 1",
         "QM4 sealed, HASH first: HASH 1",
-        "AM1 clear, SA first: SA 1, KE 1, NONCE 1, ID 1, CERTREQ 0-24",
-        "AM2 clear, SA first: SA 1, KE 1, NONCE 1, ID 1, HASH 1, NAT-D 0-16, CERTREQ 0-24",
+        "AM1 clear, SA first: SA 1, KE 1, NONCE 1, ID 1",
+        "AM2 clear, SA first: SA 1, KE 1, NONCE 1, ID 1, HASH 1, NAT-D 0-16",
         "AM3 sealed, nothing first: HASH 1, NAT-D 0-16",
         "INFO sealed, HASH first: HASH 1, D 0-24, NONCE 0-1",
       ]
@@ -79,5 +80,20 @@ describe('message rules', () => {
 
   test.each(cases)('%s of these payloads (%#)', (name, payloads, wrong) => {
     expect(breach(name, payloads)).toBe(wrong)
+  })
+
+  test('RFC 2408 §3.9, §3.10: CERT and CERTREQ MUST be accepted at any point', () => {
+    const least = (name: MessageName): Payload[] => {
+      const { first, payloads } = messageRules[name]
+      const kinds = Object.entries(payloads).flatMap(([is, [count]]) => (count > 0 ? [is] : []))
+      const all: readonly Payload[] = [HASH, SA, KE, NONCE, ID]
+      const found = all.filter(({ is }) => kinds.includes(is))
+      return first ? [...found.filter(({ is }) => is === first), ...found.filter(({ is }) => is !== first)] : found
+    }
+    const more = [certPayload(4, octets), certPayload(9, octets), certReqPayload(4, octets)]
+    const names = Object.keys(messageRules) as MessageName[]
+    expect(names.map((name) => [name, breach(name, least(name)), breach(name, [...least(name), ...more])])).toEqual(
+      names.map((name) => [name, undefined, undefined]),
+    )
   })
 })

@@ -36,8 +36,14 @@ export type MessageRule = {
 const many = 24
 const natD: Count = [0, 16]
 
-/** Payloads that may come with every message and are heard or passed over. */
-const everywhere: Readonly<Partial<Record<Kind, Count>>> = { VID: [0, many], N: [0, many], unknown: [0, many] }
+/** Payloads that may come with every message and are heard or passed over; CERT and CERTREQ: RFC 2408 §3.9, §3.10. */
+const everywhere: Readonly<Partial<Record<Kind, Count>>> = {
+  VID: [0, many],
+  N: [0, many],
+  CERT: [0, many],
+  CERTREQ: [0, many],
+  unknown: [0, many],
+}
 
 const phase1 = { exchange: exchangeType.main, messageId: 'zero', first: undefined } as const
 const aggressive = { exchange: exchangeType.aggressive, messageId: 'zero' } as const
@@ -51,18 +57,18 @@ const offer: MessageRule = {
 const keyExchange: MessageRule = {
   ...phase1,
   sealed: false,
-  payloads: { KE: [1, 1], NONCE: [1, 1], 'NAT-D': natD, CERTREQ: [0, many], CERT: [0, many] },
+  payloads: { KE: [1, 1], NONCE: [1, 1], 'NAT-D': natD },
 }
 
 const identification: MessageRule = {
   ...phase1,
   sealed: true,
-  payloads: { ID: [1, 1], HASH: [0, 1], SIG: [0, 1], CERT: [0, many], CERTREQ: [0, many] },
+  payloads: { ID: [1, 1], HASH: [0, 1], SIG: [0, 1] },
 }
 
 export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
   MM1: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1] } },
-  MM2: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1], CERTREQ: [0, many] } },
+  MM2: { ...phase1, sealed: false, first: 'SA', payloads: { SA: [1, 1] } },
   MM3: keyExchange,
   MM4: keyExchange,
   MM5: identification,
@@ -75,13 +81,13 @@ export const messageRules: Readonly<Record<MessageName, MessageRule>> = {
     ...aggressive,
     sealed: false,
     first: 'SA',
-    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], CERTREQ: [0, many] },
+    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1] },
   },
   AM2: {
     ...aggressive,
     sealed: false,
     first: 'SA',
-    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], HASH: [1, 1], 'NAT-D': natD, CERTREQ: [0, many] },
+    payloads: { SA: [1, 1], KE: [1, 1], NONCE: [1, 1], ID: [1, 1], HASH: [1, 1], 'NAT-D': natD },
   },
   AM3: { ...aggressive, sealed: true, first: undefined, payloads: { HASH: [1, 1], 'NAT-D': natD } },
   INFO: {

@@ -155,10 +155,40 @@ describe('phase 1', () => {
       is: 'refused',
       notify: 2,
     })
-    expect(selectIke(policyAt('modern'), { ...offer, situation: 2, proposals: [] })).toMatchObject({
-      is: 'refused',
-      notify: 3,
+    // SIT_SECRECY, SIT_INTEGRITY, and what is none.
+    for (const situation of [0, 2, 3, 4, 5, 6, 7])
+      for (const choice of [
+        selectIke(policyAt('modern'), { ...offer, situation }),
+        selectEsp(policyAt('modern'), { ...quickMode('qm-win10-nonat'), situation }, plain),
+      ])
+        expect([situation, choice]).toMatchObject([situation, { is: 'refused', notify: 3 }])
+  })
+
+  test('RFC 2408 §3.5: in phase 1 the content of an SPI MUST be ignored', () => {
+    const [proposal] = firstPacket('win8-win11-psk').proposals
+    const chosen = [0, 4, 8, 16].map((length) => {
+      const spi = new Uint8Array(length).fill(0xff)
+      const choice = selectIke(
+        policyAt('modern'),
+        saPayload({ doi: 1, situation: 1, proposals: [{ ...proposal!, spi }] }),
+      )
+      return choice.is === 'chosen' ? showIkeProposal(choice.proposal) : choice.why
     })
+    expect(new Set(chosen)).toEqual(new Set(['aes128-sha1-ecp256']))
+  })
+
+  test('RFC 2408 §5.6: a Transform-ID that is not known is ignored and MUST NOT cause an event', () => {
+    const transforms = [2, 99, 1].map((id, i): Transform => ({ number: i + 1, id, attributes: aes }))
+    const proposals = [{ number: 1, protocol: 1, spi: new Uint8Array(), transforms }]
+    expect(selectIke(policyAt('modern'), saPayload({ doi: 1, situation: 1, proposals }))).toMatchObject({
+      is: 'chosen',
+      answer: { proposals: [{ transforms: [{ number: 3, id: 1 }] }] },
+    })
+    const [esp] = quickMode('qm-win10-nonat').proposals
+    const unknown: Transform = { number: 1, id: 99, attributes: esp!.transforms[0]!.attributes }
+    const mixed = { ...esp!, transforms: [unknown, ...esp!.transforms] }
+    const choice = selectEsp(policyAt('modern'), saPayload({ doi: 1, situation: 1, proposals: [mixed] }), plain)
+    expect(choice).toMatchObject({ is: 'chosen', offered: { transform: esp!.transforms[0]! } })
   })
 })
 
@@ -225,11 +255,54 @@ describe('phase 2', () => {
     expect(choose(offerOf(proposal(1, 3, 11, transport, sha1)), {}, { esp: legacy })).toBe('proposal')
   })
 
+  test('RFC 4303 §1, §3.2: integrity alone where a list asks for it; never NULL with nothing', () => {
+    const list = { esp: esp('null-sha1') }
+    expect(choose(offerOf(proposal(1, 3, 11, transport, sha1)), {}, list)).toBe('null-sha1')
+    expect(choose(offerOf(proposal(1, 3, 11, transport)), {}, list)).toBe('proposal')
+    expect(parseEspProposal('null').is).not.toBe('proposal')
+  })
+
   test('RFC 3193 §2.1: the ciphersuites that RFC 2406 mandates, NULL encryption among them, where they are named', () => {
     const offered = (id: number, hash: number) => offerOf(proposal(1, 3, id, transport, attribute(5, hash)))
     const named = { esp: esp('des-md5', 'des-sha1', 'null-md5', 'null-sha1') }
     const suites = [2, 11].flatMap((id) => [1, 2].map((hash) => choose(offered(id, hash), {}, named)))
     expect(suites).toEqual(['des-md5', 'des-sha1', 'null-md5', 'null-sha1'])
+  })
+
+  test('RFC 2407 §4.4.4.11: NULL where a rule names it, with a hash only', () => {
+    const rule = { esp: esp('null-sha1') }
+    expect(choose(offerOf(proposal(1, 3, 11, transport, sha1)), {}, rule)).toBe('null-sha1')
+    expect(choose(offerOf(proposal(1, 3, 11, transport)), {}, rule)).toBe('proposal')
+  })
+
+  test('RFC 2407 §4.4.4.2: DES with HMAC-MD5 at the level for it', () => {
+    const des = offerOf(proposal(1, 3, 2, transport, attribute(5, 1)))
+    expect(choose(des, {}, { esp: proposalsFor('legacy').esp })).toBe('des-md5')
+    expect(choose(des)).toBe('proposal')
+  })
+
+  // SA Life Type is 1, SA Life Duration 2.
+  const life = (kind: number, duration: number) => [attribute(1, kind), attribute(2, duration)]
+
+  test.each([
+    ['both kinds of lifetime', [...life(1, 3600), ...life(2, 5000)], 'aes128-sha1'],
+    ['the same lifetime twice', [...life(1, 3600), ...life(1, 3600)], 'aes128-sha1'],
+    ['two lifetimes in seconds', [...life(1, 3600), ...life(1, 600)], 'proposal'],
+    ['two lifetimes in kilobytes', [...life(2, 3600), ...life(2, 600)], 'proposal'],
+    ['two hashes', [attribute(5, 1)], 'proposal'],
+    ['two modes', [attribute(4, 1)], 'proposal'],
+  ])('RFC 2407 §4.5.2: attributes that conflict, alone on offer: %s', (_, attributes, result) => {
+    expect(choose(offerOf(proposal(1, 3, 12, transport, bits128, sha1, ...attributes)))).toBe(result)
+  })
+
+  test.each([
+    ['Key Rounds', [sha1, bits128, attribute(7, 12)]],
+    ['Compress Dictionary Size', [sha1, bits128, attribute(8, 12)]],
+    ['a key length that AES has not', [sha1, attribute(6, 100)]],
+    ['DES-MAC', [attribute(5, 3), bits128]],
+    ['KPDK', [attribute(5, 4), bits128]],
+  ])('RFC 2407 §4.5.3: what we do not support, alone on offer, ends the set-up: %s', (_, attributes) => {
+    expect(choose(offerOf(proposal(1, 3, 12, transport, ...attributes)))).toBe('proposal')
   })
 
   test('AH is passed over; AH with ESP under one number is taken together, so not at all', () => {
@@ -443,6 +516,88 @@ describe('the initiator', () => {
         .join('')
         .replaceAll(' ', ''),
     )
+  })
+
+  test('RFC 2407 §4.5: ESP, octet for octet: basic attributes as such, a length only where the key has one, no hash with GCM', () => {
+    const { octets } = emitChain([
+      offerEsp({
+        proposals: esp('aes128-sha1', '3des-md5', 'aes128gcm16', 'null-sha1'),
+        group: 'modp2048',
+        spi: 0xc0de0001,
+        udp: undefined,
+        lifetime: { seconds: 3_600, kilobytes: 250_000 },
+      }),
+    ])
+    const behind = '8003000e 80010001 0002000400000e10 80010002 000200040003d090'
+    expect(hex(octets)).toBe(
+      [
+        '000000cc 00000001 00000001 000000c0 01030404 c0de0001',
+        `03000030 010c0000 80040002 80060080 80050002 ${behind}`,
+        `0300002c 02030000 80040002 80050001 ${behind}`,
+        `0300002c 03140000 80040002 80060080 ${behind}`,
+        `0000002c 040b0000 80040002 80050002 ${behind}`,
+      ]
+        .join('')
+        .replaceAll(' ', ''),
+    )
+  })
+
+  test('RFC 2409 §5: an answer with attributes changed, added or deleted MUST be rejected', () => {
+    const changed = (offer: SaPayload, change: (attributes: readonly Attribute[]) => readonly Attribute[]) => {
+      const [proposal] = offer.proposals
+      const [transform] = proposal!.transforms
+      const transforms = [{ ...transform!, attributes: change(transform!.attributes) }]
+      return saPayload({ doi: 1, situation: 1, proposals: [{ ...proposal!, transforms }] })
+    }
+    const without = (type: number) => (attributes: readonly Attribute[]) =>
+      attributes.filter((one) => one.type !== type)
+    const and = (type: number, value: number) => (attributes: readonly Attribute[]) => [
+      ...attributes.filter((one) => one.type !== type),
+      attribute(type, value),
+    ]
+    const same = (attributes: readonly Attribute[]) => attributes
+    const ikeOffer = offerIke(ike('aes256-sha1-modp2048'), lifetime)
+    const ikeChanges = [
+      same,
+      without(1),
+      without(2),
+      without(3),
+      without(4),
+      without(14),
+      and(2, 1),
+      and(3, 3),
+      and(4, 2),
+      and(14, 128),
+      and(13, 9),
+    ]
+    expect(ikeChanges.map((change) => readIkeAnswer(ikeOffer, changed(ikeOffer, change)).is)).toEqual([
+      'chosen',
+      ...Array(10).fill('refused'),
+    ])
+    const espOffer = offerEsp({
+      proposals: esp('aes256-sha1'),
+      group: 'modp2048',
+      spi: 0xc0de0001,
+      udp: undefined,
+      lifetime,
+    })
+    const espChanges = [
+      same,
+      without(3),
+      without(5),
+      without(6),
+      and(3, 2),
+      and(4, 1),
+      and(4, 4),
+      and(5, 1),
+      and(6, 128),
+      and(7, 12),
+      and(11, 1),
+    ]
+    expect(espChanges.map((change) => readEspAnswer(espOffer, changed(espOffer, change)).is)).toEqual([
+      'chosen',
+      ...Array(10).fill('refused'),
+    ])
   })
 
   test('an answer that was not offered, or is more than one, is refused', () => {

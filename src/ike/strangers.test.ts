@@ -67,6 +67,16 @@ test('a version that nobody has', () => {
   `)
 })
 
+test('RFC 2408 §5.2: a minor version above ours, or a flag that there is not: the message is discarded', () => {
+  expect([...say(changed(17, 0x11)), ...say(changed(19, 0x08)), ...say(changed(19, 0x80))]).toMatchInlineSnapshot(`
+    [
+      "ike.message.invalid: ISAKMP version 1.1",
+      "ike.message.invalid: flags of 8, which RFC 2408 leaves at zero",
+      "ike.message.invalid: flags of 128, which RFC 2408 leaves at zero",
+    ]
+  `)
+})
+
 test('quick mode on an ISAKMP SA that is gone', () => {
   const octets = changed(18, 32)
   octets.set(unhex('0102030405060708'), 8)

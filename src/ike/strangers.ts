@@ -14,7 +14,8 @@ export function receiveStranger(turn: Turn, received: Received): void {
       'the peer speaks IKEv2, this gateway L2TP over IKEv1: choose L2TP/IPsec with a pre-shared key on the client'
     return refuse(turn, who, 'exchange type', why, undefined)
   }
-  if (header.major !== 1) return reportInvalid(turn, path, `ISAKMP version ${header.major}.${header.minor}`)
+  if (header.major !== 1 || header.minor !== 0)
+    return reportInvalid(turn, path, `ISAKMP version ${header.major}.${header.minor}`)
   switch (header.exchange) {
     case exchangeType.informational:
       return hearUnknown(turn, received)

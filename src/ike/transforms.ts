@@ -4,7 +4,7 @@ import type { Cipher, Group, Hash, IkeProposal } from '../algorithms/algorithms.
 import { ciphers, espCipherOf, espHashOf, groupOfValue, ikeCipherOf, ikeHashOf } from '../algorithms/registry.ts'
 import { readEncapsulationMode } from './nat.ts'
 import { type Attribute, attributeNumber } from './wire/attributes.ts'
-import { type Lifetime, readLifetime } from './wire/notifications.ts'
+import { type Lifetime, lifetimesConflict, readLifetime } from './wire/notifications.ts'
 import {
   authenticationMethod,
   encapsulationMode,
@@ -45,7 +45,7 @@ export function readIkeTransform({ id, attributes }: Transform): IkeTransform {
     group ?? unknownPart(groupDescription, groupValue, 'group'),
   ]
   return {
-    shown: parts.join('-') + (readable ? '' : ' (with attributes that we do not know)'),
+    shown: parts.join('-') + (readable ? '' : ' (with attributes that we do not know, or that contradict each other)'),
     proposal: readable && cipher && hash && group ? { cipher, hash, group } : undefined,
     authentication,
     lifetime: readLifetime(1, attributes),
@@ -89,7 +89,7 @@ export function readEspTransform({ id, attributes }: Transform, swapped = false)
   const cipher = espCipherOf(id, keyBits)
   const hash = authValue === undefined ? undefined : espHashOf(authValue)
   const aead = cipher !== undefined && ciphers[cipher].aead
-  const readable = !read.repeated && !read.others(espKnown)
+  const readable = !read.repeated && !read.others(espKnown) && !lifetimesConflict(2, attributes)
   const usable = readable && cipher !== undefined && (aead ? authValue === undefined : hash !== undefined)
   const group = groupValue === undefined ? undefined : (groupOfValue(groupValue) ?? 'unknown')
   const parts = [
@@ -100,7 +100,7 @@ export function readEspTransform({ id, attributes }: Transform, swapped = false)
     ...(groupValue === undefined ? [] : [nameOf(groupDescription, groupValue, 'group')]),
   ]
   return {
-    shown: parts.join('-') + (readable ? '' : ' (with attributes that we do not know)'),
+    shown: parts.join('-') + (readable ? '' : ' (with attributes that we do not know, or that contradict each other)'),
     algorithms: usable ? { cipher, hash: aead ? undefined : hash } : undefined,
     group,
     encapsulation: readEncapsulationMode(modeValue),

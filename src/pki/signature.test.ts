@@ -1,5 +1,12 @@
 // RFC 4754 §8: its keys, and its signatures over the hash of "abc".
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  publicDecrypt,
+} from 'node:crypto'
 import { expect, test } from 'vitest'
 import { unhex } from '../wire/codec.ts'
 import { methodOf, signHash, verifyHash } from './signature.ts'
@@ -55,4 +62,14 @@ test.each(vectors)('RFC 4754 $section: $crv', ({ crv, hash, method, w, gwx, gwy,
   const signature = signHash(own, digest)
   expect(signature.length * 2).toBe(r.length + s.length)
   expect(verifyHash(peer, digest, signature)).toBe(true)
+})
+
+test('RFC 2409 §5.1: RSA MUST be a private key operation over the bare hash, without the OID of PKCS #1 signatures', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const hash = Uint8Array.from(createHash('sha1').update('abc').digest())
+  const signature = signHash(privateKey, hash)
+  const block = publicDecrypt({ key: publicKey, padding: constants.RSA_NO_PADDING }, signature)
+  // RFC 2313 §8.1: 00 01 FF … FF 00, then the data.
+  const padding = [0, 1, ...Array<number>(256 - 3 - hash.length).fill(0xff), 0]
+  expect([...block]).toEqual([...padding, ...hash])
 })

@@ -2,9 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import { certificateRulesOf, settingsOf } from '../../src/gateway/certificates.ts'
 import type { CertificateWork, WorkResult } from '../../src/ike/contract.ts'
+import { emitChain, parseChain } from '../../src/ike/wire/chain.ts'
+import { emitMessage, parseHeader } from '../../src/ike/wire/header.ts'
+import { exchangeType } from '../../src/ike/wire/numbers.ts'
+import { certReqPayload, type Payload } from '../../src/ike/wire/payloads.ts'
 import { Judge } from '../../src/pki/judge.ts'
 import type { Purpose } from '../../src/pki/path.ts'
 import { Revocation } from '../../src/pki/revocation.ts'
+import { hex } from '../../src/wire/codec.ts'
 import { Secret } from '../../src/wire/secret.ts'
 import { authority, certify, type Issued, noon } from '../fakes/authority.ts'
 import { IkeHost, ikePolicy, type Policy } from './ike-host.ts'
@@ -128,6 +133,41 @@ describe('who gets in', () => {
     const w = world({ own: [gw, ours], trusts: [root] }, { own: [dave], trusts: [other], identity: server })
     dial(w)
     expect([refusals(w.gateway), refusals(w.client)]).toEqual([[], []])
+    expect(w.gateway.up).toHaveLength(1)
+    // RFC 2409 §5: a request does not make main mode longer.
+    const mainMode = ({ sent }: IkeHost) => sent.filter(({ octets }) => octets[18] === exchangeType.main).length
+    expect([mainMode(w.client), mainMode(w.gateway)]).toEqual([3, 3])
+  })
+
+  test('RFC 2408 §3.10: a request in the first message counts as one in the third does', () => {
+    const ours = certify('CN=gw for the others', { kind: 'rsa', altNames: [server] }, other)
+    const dave = certify('CN=dave', { kind: 'rsa' }, root)
+    const w = world({ own: [gw, ours], trusts: [root] }, { own: [dave], trusts: [other], identity: server })
+    const asked = certReqPayload(4, other.certificate.subject.der)
+    const moved: Payload[] = []
+    w.gateway.network.tap = (datagram) => {
+      const { header, body } = parseHeader(datagram.octets)
+      if (header.exchange !== exchangeType.main || header.encrypted || datagram.to.address !== server) return [datagram]
+      const { payloads } = parseChain(header.next, body, 'clear')
+      const begins = header.responderCookie.every((octet) => octet === 0)
+      if (!begins) moved.push(...payloads.filter(({ is }) => is === 'CERTREQ'))
+      const chain = emitChain(begins ? [...payloads, asked] : payloads.filter(({ is }) => is !== 'CERTREQ'))
+      return [{ ...datagram, octets: emitMessage({ ...header, next: chain.first }, chain.octets) }]
+    }
+    dial(w)
+    expect(moved.map(({ body }) => hex(body))).toEqual([hex(asked.body)])
+    expect(refusals(w.client)).toEqual([])
+    expect(w.gateway.up).toHaveLength(1)
+  })
+
+  test('RFC 2408 §5.9: a CERT in an encoding that is not read is discarded', () => {
+    const w = world({ own: [gw], trusts: [root] }, { own: [alice], trusts: [root] })
+    const work = w.gateway.certificates!
+    const noise = [2, 5, 7, 99].map((encoding) => ({ encoding, data: new Uint8Array(50).fill(encoding) }))
+    w.gateway.certificates = (one) =>
+      work(one.do === 'verify' ? { ...one, certificates: [...noise, ...one.certificates] } : one)
+    dial(w)
+    expect(refusals(w.gateway)).toEqual([])
     expect(w.gateway.up).toHaveLength(1)
   })
 

@@ -137,6 +137,20 @@ describe('bringing up', () => {
     talk(w, client, gateway, 'through 1:1')
   })
 
+  test('RFC 2409 §4: DES, MD5, a pre-shared key and MODP group number one', () => {
+    const w = world()
+    const least: Policy = {
+      ike: [{ cipher: 'des', hash: 'md5', group: 'modp768' }],
+      esp: [{ cipher: 'des', hash: 'md5', group: undefined }],
+    }
+    const [gateway, client] = [w.at(server, least), w.at('198.51.100.7', least)]
+    client.connect(server)
+    w.time.run(2_000)
+    expect(gateway.core.status()).toMatchObject([{ state: 'established', proposal: 'des-md5-modp768' }])
+    expect(gateway.eventsOf('ike.pair.established')).toMatchObject([{ proposal: 'des-md5' }])
+    talk(w, client, gateway, 'as in 1998')
+  })
+
   test('with PFS, and refused without it where it is required', () => {
     const w = world()
     const esp = [{ cipher: 'aes128', hash: 'sha1', group: undefined }] as const

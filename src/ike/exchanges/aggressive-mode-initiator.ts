@@ -21,6 +21,7 @@ import { parseHeader } from '../wire/header.ts'
 import { initialContact } from '../wire/notifications.ts'
 import { exchangeType } from '../wire/numbers.ts'
 import { hashPayload, type IdPayload, kePayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import { inform } from './informational.ts'
 import { failSa, float, knowsNothing, type Occasion, ownVendors, reasonOf, wrongProof } from './main-mode-initiator.ts'
 import { badPublicValue, nonceFault } from './main-mode-responder.ts'
 import { establish, findNat, natContext, nonceOctets, ownId, spoils } from './phase1.ts'
@@ -138,7 +139,6 @@ export function sendAM3(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send AM
   const am3 = sealedMessage(keys, phase1Iv(keys, awaiting.gxi, gxr), outgoing, [
     hashPayload(hashI(keys, transcript, awaiting.idiiB)),
     ...natDs,
-    ...(knowsNothing(turn, sa) ? [initialContact(sa.cookies)] : []),
   ])
   remember(turn, sa, received, am3.octets)
   finish(turn, sa, { agreed, keys, am3, identity })
@@ -152,9 +152,12 @@ type Proven = {
 }
 
 function finish(turn: Turn, sa: IkeSa, { agreed, keys, am3, identity }: Proven): void {
+  const contact = knowsNothing(turn, sa)
   send(turn, sa.path, am3.octets)
   // What AM2 says beside its proof is not covered by it.
   establish(turn, sa, { path: sa.path, agreed, keys, lastBlock: am3.iv, identity, notifies: [] })
+  // In an exchange of its own: a status notify MUST NOT be part of aggressive mode (RFC 2407 §4.6.3).
+  if (contact) inform(turn, sa, [initialContact(sa.cookies)])
   if (sa.request) beginForRequest(turn, sa, sa.request)
 }
 

@@ -1,11 +1,12 @@
 // What the body of a first message of main mode comes to, apart from who sent it and with which cookie. Clients of one kind all send the same one, and so do
 // most forgers, ten thousand times a second: it is judged once and remembered, by its octets and by what it was judged with.
 import { hashHex } from '../../crypto/hash.ts'
+import { type Encoded, encoded, signs } from '../authentication.ts'
 import type { ClientKind, IkePolicy } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { recognise, type Software, vendorNames } from '../fingerprint.ts'
 import { fragmentationId } from '../fragmentation.ts'
-import { breach, required } from '../message-rules.ts'
+import { all, breach, required } from '../message-rules.ts'
 import { chooseNatMethod, type NatMethod, natMethods } from '../nat.ts'
 import { selectIke } from '../proposals.ts'
 import { hasQuirk } from '../quirks.ts'
@@ -39,6 +40,8 @@ export type Judgement =
       readonly is: 'chosen'
       readonly introduction: Introduction
       readonly agreed: Agreed
+      /** The certificates that the peer asks for already. */
+      readonly requests: readonly Encoded[]
       /** MM2 without its header. */
       readonly answer: EmittedChain
     }
@@ -87,7 +90,14 @@ function judge(policy: IkePolicy, methods: readonly number[], next: number, body
     lifeSeconds: chosen.lifetime.seconds,
     lifeKilobytes: chosen.lifetime.kilobytes,
   }
-  return { is: 'chosen', introduction, agreed, answer: emitChain([chosen.answer, ...vendorIds(introduction)]) }
+  const requests = signs(agreed.method) ? encoded(all(payloads, 'CERTREQ')) : []
+  return {
+    is: 'chosen',
+    introduction,
+    agreed,
+    requests,
+    answer: emitChain([chosen.answer, ...vendorIds(introduction)]),
+  }
 }
 
 const without = ({ cause, why, notify }: { cause: IkeRefusal; why: string; notify: number }) => ({ cause, why, notify })

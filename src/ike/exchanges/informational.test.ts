@@ -12,7 +12,14 @@ import { emitChain } from '../wire/chain.ts'
 import { parseHeader } from '../wire/header.ts'
 import { deadPeerProbe, ikeSpi, parseResponderLifetime } from '../wire/notifications.ts'
 import { doi, nameOf, notifyType, payloadType, protocolId } from '../wire/numbers.ts'
-import { deletePayload, hashPayload, type NotifyPayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import {
+  deletePayload,
+  hashPayload,
+  type NotifyPayload,
+  noncePayload,
+  notifyPayload,
+  type Payload,
+} from '../wire/payloads.ts'
 
 const path = { local: { address: '198.51.100.1', port: 500 }, remote: { address: '203.0.113.9', port: 500 } }
 
@@ -98,6 +105,28 @@ describe('Delete', () => {
       ['established', 1],
       ['established', 1],
     ])
+  })
+
+  test('RFC 2408 §5.14, §5.15: for another DOI, protocol or SPI the payload is discarded', () => {
+    const client = connected()
+    const { protocol, spi, notify, data } = deadPeerProbe(client.cookies, 5, false)
+    const probe = { protocol, spi, notify, data }
+    const spis = [peerSpi]
+    const said = [
+      [deletePayload({ doi: 2, protocol: protocolId.ESP, spis })],
+      [deletePayload({ doi: doi.IPSEC, protocol: 99, spis })],
+      [deletePayload({ doi: doi.IPSEC, protocol: protocolId.AH, spis })],
+      [deleteEsp(unhex('11111111'))],
+      [notifyPayload({ ...probe, doi: 2 })],
+      [notifyPayload({ ...probe, doi: doi.IPSEC, protocol: 99 })],
+    ].map((payloads, i) => {
+      client.now += 60_000
+      return say(client, i + 1, payloads)
+    })
+    const invalid = ['ike.message.invalid']
+    expect(said).toEqual([invalid, invalid, [], [], invalid, invalid])
+    expect(client.core.status()[0]).toMatchObject({ state: 'established', pairs: [{ state: 'current' }] })
+    expect(say(client, 77, [notifyPayload({ ...probe, doi: doi.ISAKMP })])).toEqual(['send'])
   })
 
   test('ours: ESP first, the ISAKMP SA last', () => {
@@ -203,8 +232,12 @@ describe('lifetimes', () => {
     expect(informed.map((notify) => parseResponderLifetime(1, notify))).toEqual([
       { seconds: 600, kilobytes: undefined },
     ])
+    const format = { doi: doi.IPSEC, notify: notifyType['RESPONDER-LIFETIME'] }
+    expect(informed).toMatchObject([{ ...format, protocol: protocolId.ISAKMP, spi: ikeSpi(client.cookies) }])
     const qm2 = client.quickMode(7, body())!
     const notify = qm2.find((payload) => payload.is === 'N')!
+    const spi = spiOctets(client.core.status()[0]!.pairs[0]!.inboundSpi)
+    expect(notify).toMatchObject({ ...format, protocol: protocolId.ESP, spi })
     expect(parseResponderLifetime(2, notify)).toEqual({ seconds: 300, kilobytes: 1_000 })
     const sa = qm2.find((payload) => payload.is === 'SA')!
     const durations = sa.proposals[0]!.transforms[0]!.attributes.filter(({ type }) => type === 2)

@@ -25,6 +25,7 @@ import {
   ikeSpi,
   parseResponderLifetime,
   responderLifetimeData,
+  understood,
 } from '../wire/notifications.ts'
 import { doi, exchangeType, nameOf, notifyType, protocolId } from '../wire/numbers.ts'
 import { type DeletePayload, deletePayload, type NotifyPayload, type Payload } from '../wire/payloads.ts'
@@ -49,10 +50,15 @@ export function receiveInformational(turn: Turn, sa: IkeSa, received: Received):
   follow(turn, sa, path)
   alive(turn, sa)
   for (const payload of opened.chain.payloads) {
-    if (payload.is === 'D') act(turn, sa, payload)
-    if (payload.is === 'N') hear(turn, sa, payload, received)
+    if (payload.is !== 'D' && payload.is !== 'N') continue
+    if (!understood(payload))
+      reportInvalid(turn, path, `a ${kindOf(payload)} for DOI ${payload.doi}, protocol ${payload.protocol}`)
+    else if (payload.is === 'D') act(turn, sa, payload)
+    else hear(turn, sa, payload, received)
   }
 }
+
+const kindOf = ({ is }: DeletePayload | NotifyPayload) => (is === 'D' ? 'Delete' : 'notify')
 
 function connected(
   turn: Turn,

@@ -44,10 +44,11 @@ export function receiveMM1(turn: Turn, received: Received, first: string): void 
     return notifyInClear(turn, path, { initiatorCookie, responderCookie: newCookie(turn) }, notify)
   }
   if (!admit(turn, received)) return
-  const { introduction, agreed, answer } = judged
+  const { introduction, agreed, requests, answer } = judged
   const cookies = { initiatorCookie: initiatorCookie.slice(), responderCookie: newCookie(turn) }
   const phase1: Phase1 = { is: 'awaiting MM3', agreed }
   const sa = createSa(turn, { role: 'responder', path, cookies, phase1, introduction, first })
+  sa.requests = requests
   const mm2 = { ...sa.cookies, exchange: exchangeType.main, next: answer.first }
   reply(turn, sa, octets, emitMessage(mm2, answer.octets))
 }

@@ -10,10 +10,20 @@ import { Secret } from '../../wire/secret.ts'
 import type { IkeEffect, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
 import { natHash } from '../nat.ts'
-import { parseChain } from '../wire/chain.ts'
-import { parseHeader } from '../wire/header.ts'
-import { payloadType } from '../wire/numbers.ts'
-import { type IdPayload, idPayload, kePayload, natDPayload, noncePayload, type Payload } from '../wire/payloads.ts'
+import { emitChain, parseChain } from '../wire/chain.ts'
+import { emitMessage, parseHeader } from '../wire/header.ts'
+import { exchangeType, payloadType } from '../wire/numbers.ts'
+import {
+  certPayload,
+  certReqPayload,
+  hashPayload,
+  type IdPayload,
+  idPayload,
+  kePayload,
+  natDPayload,
+  noncePayload,
+  type Payload,
+} from '../wire/payloads.ts'
 
 const path = { local: { address: '198.51.100.1', port: 500 }, remote: { address: '203.0.113.9', port: 500 } }
 const first = hexVector('ike/first-packets/nm-l2tp-strongswan')
@@ -190,6 +200,87 @@ describe('MM5', () => {
     expect(one.effects.map(show)).toContain('ike.message.invalid')
     expect(core.status()[0]?.state).toBe('awaiting MM5')
   })
+})
+
+/** Main mode whose MM5 is changed before it is sealed; what came of it. */
+function withMM5(change: (payloads: readonly Payload[]) => readonly Payload[]) {
+  const one = client()
+  const seal = one.seal.bind(one)
+  one.seal = (iv, exchange, messageId, payloads) => seal(iv, exchange, messageId, change(payloads))
+  const answers = one.mainMode(first).length
+  const [sa] = one.core.status()
+  one.now += 31_000
+  one.give({ on: 'tick' })
+  return { answers, events: one.effects.map(show).slice(-2), state: sa?.state, left: one.core.status().length }
+}
+
+test.each<[string, (payloads: readonly Payload[]) => readonly Payload[]]>([
+  ['RFC 2407 §4.2.1: without an Identification Payload', ([, ...others]) => others],
+  [
+    'RFC 2408 §5.11: with a wrong HASH',
+    (payloads) => payloads.map((one) => (one.is === 'HASH' ? hashPayload(new Uint8Array(one.data.length)) : one)),
+  ],
+])('%s the set-up MUST be aborted', (_, change) => {
+  expect(withMM5(change)).toEqual({
+    answers: 2,
+    events: ['ike.message.invalid', 'refused, no answer'],
+    state: 'awaiting MM5',
+    left: 0,
+  })
+})
+
+describe('cookies', () => {
+  const modp = { ike: [{ cipher: 'aes256', hash: 'sha256', group: 'modp2048' }] } as const
+
+  test('RFC 2408 §2.5.3: another for each negotiation, of no use to another address or port, and not to be made up', () => {
+    const core = new IkeCore(ikePolicy({ key: 'secret', ...modp }))
+    const clients = [500, 501].map((port) => new ScriptedClient(core, { ...path, remote: { ...path.remote, port } }))
+    const [one, other] = clients as [ScriptedClient, ScriptedClient]
+    other.random.octets(1)
+    for (const each of clients) each.cookies = parseHeader(each.say(first)!).header
+    expect(hex(one.cookies.responderCookie)).not.toBe(hex(other.cookies.responderCookie))
+    const { publicValue } = doWork({ do: 'generate', group: 'modp2048' }, one.random) as { publicValue: Uint8Array }
+    const mm3 = one.clear([kePayload(publicValue), noncePayload(new Uint8Array(16).fill(1))])
+    const elsewhere = { ...path, remote: { address: '203.0.113.10', port: 500 } }
+    const guessed = mm3.map((octet, i) => (i === 15 ? octet ^ 1 : octet))
+    const effects = [
+      one.give({ on: 'datagram', path: other.path, octets: mm3 }),
+      one.give({ on: 'datagram', path: elsewhere, octets: mm3 }),
+      one.give({ on: 'datagram', path: one.path, octets: guessed }),
+    ]
+    expect(effects.map((all) => all.map(show))).toEqual(Array(3).fill(['ike.message.invalid']))
+    expect(core.status().map(({ state }) => state)).toEqual(['awaiting MM3', 'awaiting MM3'])
+    expect(clearPayloads(one.say(mm3)!).map(({ is }) => is)).toContain('KE')
+  })
+})
+
+test('RFC 2409 §4, §5: quick mode MUST ONLY be in phase 2, main mode in phase 1, and the exchange does not change', () => {
+  const one = client()
+  one.cookies = parseHeader(one.say(first)!).header
+  const of = (exchange: number, messageId: number, encrypted: boolean) =>
+    emitMessage({ ...one.cookies, exchange, messageId, encrypted, next: payloadType.HASH }, new Uint8Array(64).fill(3))
+  const [aggressive, quick] = [exchangeType.aggressive, exchangeType.quick]
+  const before = [of(aggressive, 0, false), of(aggressive, 0, true), of(quick, 7, true)]
+  expect(before.flatMap((octets) => one.give({ on: 'datagram', path, octets }))).toEqual([])
+  expect(one.core.status().map(({ state }) => state)).toEqual(['awaiting MM3'])
+  const two = client()
+  two.mainMode(first)
+  const standing = structuredClone(two.core.status())
+  const again = [exchangeType.main, aggressive].flatMap((exchange) =>
+    [false, true].map((encrypted) =>
+      emitMessage({ ...two.cookies, exchange, encrypted, next: payloadType.KE }, new Uint8Array(64).fill(3)),
+    ),
+  )
+  expect(again.flatMap((octets) => two.give({ on: 'datagram', path, octets }))).toEqual([])
+  expect(two.core.status()).toEqual(standing)
+})
+
+test('RFC 2408 §3.9, §3.10: CERT and CERTREQ in a first message are no reason to refuse it', () => {
+  const { header, body } = parseHeader(first)
+  const payloads = parseChain(header.next, body, 'clear').payloads
+  const more = [certReqPayload(4, new Uint8Array()), certPayload(4, new Uint8Array(100).fill(9))]
+  const octets = emitMessage(header, emitChain([...payloads, ...more]).octets)
+  expect(clearPayloads(client().say(octets)!)[0]?.is).toBe('SA')
 })
 
 test('RFC 2408 §3.1: phase 1 MUST have message id 0', () => {

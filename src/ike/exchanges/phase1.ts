@@ -19,6 +19,7 @@ import { advance, dropSa, follow } from '../sa.ts'
 import { siteAt } from '../sites.ts'
 import type { Agreed, IkeSa } from '../state.ts'
 import { arm, policyOf, refuse, report, type Turn } from '../turn.ts'
+import { understood } from '../wire/notifications.ts'
 import { notifyType } from '../wire/numbers.ts'
 import type { Identity, IdPayload, NatDPayload, NotifyPayload, Payload } from '../wire/payloads.ts'
 import { sayDeleteIke } from './informational.ts'
@@ -115,7 +116,7 @@ export function establish(turn: Turn, sa: IkeSa, proof: Proof): void {
   halfOpen.closed(turn, sa.id)
   halfOpen.completed(turn, sa.exchangedWith)
   sa.established = turn.now
-  if (notifies.some(({ notify }) => notify === notifyType['INITIAL-CONTACT'])) initialContact(turn, sa)
+  if (notifies.some((one) => one.notify === notifyType['INITIAL-CONTACT'] && understood(one))) initialContact(turn, sa)
   inherit(turn, sa)
   makeRoom(turn, sa)
   armIkeTimers(turn, sa, ikeSeconds(turn, agreed.lifeSeconds))

@@ -8,6 +8,7 @@ import type { IkeEffect, IkeInput, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
 import { offerEsp } from '../offers.ts'
 import { emitChain } from '../wire/chain.ts'
+import { parseHeader } from '../wire/header.ts'
 import { doi, identificationType, nameOf, notifyType, payloadType, protocolId } from '../wire/numbers.ts'
 import {
   deletePayload,
@@ -168,6 +169,8 @@ describe('selectors', () => {
     const sent = client.effects.at(-1)
     const said = client.read(sent?.do === 'send' ? sent.octets : new Uint8Array())[1]!
     expect(said.is === 'N' && nameOf(notifyType, said.notify)).toBe('INVALID-ID-INFORMATION')
+    // RFC 2409 §5.7: the message id MUST NOT be that of the exchange which caused it.
+    expect([0, 7]).not.toContain(parseHeader(sent?.do === 'send' ? sent.octets : new Uint8Array()).header.messageId)
   })
 
   test('one ID alone is none', () => {
@@ -190,6 +193,21 @@ test('RFC 3947 §5.2: NAT-OA goes back only where ESP in UDP was selected', () =
   const client = established()
   const original = ['192.168.1.10', '198.51.100.1'].map((address) => natOaPayload(payloadType['NAT-OA'], address))
   expect(client.quickMode(7, plain(offer(), nonce, ...original))?.map(({ is }) => is)).toEqual(['HASH', 'SA', 'NONCE'])
+})
+
+test('RFC 2407 §4.5: a lifetime that is not said shall be 28,800 s', () => {
+  const client = established({ lifetimes: { ikeSeconds: 28_800, espSeconds: 86_400, espKilobytes: undefined } })
+  const silent = offerEsp({
+    proposals: [{ cipher: 'aes128', hash: 'sha1', group: undefined }],
+    group: undefined,
+    spi: 0xc0de0001,
+    udp: undefined,
+    lifetime: { seconds: undefined, kilobytes: undefined },
+  })
+  client.quickMode(7, plain(silent, nonce))
+  const [peer] = client.core.state.peers.values()
+  const [pair] = peer!.pairs.values()
+  expect(pair!.expires - pair!.established).toBe(28_800_000)
 })
 
 test('an authenticated peer gets so many quick modes at once and no more', () => {

@@ -17,7 +17,7 @@ export type Header = {
   readonly encrypted: boolean
   readonly commit: boolean
   readonly authenticationOnly: boolean
-  /** The flag bits that RFC 2408 leaves at zero, as received; ignored. */
+  /** The flag bits that RFC 2408 leaves at zero, as received; the machine passes over messages that have any. */
   readonly otherFlags: number
   /** 0 in phase 1. */
   readonly messageId: number

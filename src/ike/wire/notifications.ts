@@ -73,17 +73,34 @@ export function parseResponderLifetime(phase: 1 | 2, { data }: Notify): Lifetime
  * counts as seconds; a duration of 0 says nothing. Of several of one kind the shortest counts.
  */
 export function readLifetime(phase: 1 | 2, attributes: readonly Attribute[]): Lifetime {
+  const { seconds, kilobytes } = durations(phase, attributes)
+  const least = (values: readonly number[]) => (values.length > 0 ? Math.min(...values) : undefined)
+  return { seconds: least(seconds), kilobytes: least(kilobytes) }
+}
+
+/** Whether two durations of one kind contradict each other (RFC 2407 §4.5.2). */
+export function lifetimesConflict(phase: 1 | 2, attributes: readonly Attribute[]): boolean {
+  const { seconds, kilobytes } = durations(phase, attributes)
+  return new Set(seconds).size > 1 || new Set(kilobytes).size > 1
+}
+
+function durations(phase: 1 | 2, attributes: readonly Attribute[]) {
   const [type, duration] = phase === 1 ? [11, 12] : [1, 2]
+  const seconds: number[] = []
+  const kilobytes: number[] = []
   let kind: number | undefined
-  let seconds: number | undefined
-  let kilobytes: number | undefined
   for (const one of attributes) {
     if (one.type === type) kind = attributeNumber(one)
     if (one.type !== duration) continue
     const value = attributeNumber(one)
     if (!value) continue
-    if (kind === lifeType.kilobytes) kilobytes = Math.min(value, kilobytes ?? value)
-    else if (kind === lifeType.seconds || kind === undefined) seconds = Math.min(value, seconds ?? value)
+    if (kind === lifeType.kilobytes) kilobytes.push(value)
+    else if (kind === lifeType.seconds || kind === undefined) seconds.push(value)
   }
   return { seconds, kilobytes }
+}
+
+/** Whether a Notify or Delete is written in numbers that mean something here (RFC 2408 §5.14, §5.15); a protocol of 0 names none, and harms nothing. */
+export function understood({ doi: written, protocol }: Pick<Notify, 'doi' | 'protocol'>): boolean {
+  return (written === doi.IPSEC || written === doi.ISAKMP) && protocol <= protocolId.IPCOMP
 }
