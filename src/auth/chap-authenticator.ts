@@ -106,7 +106,7 @@ export class ChapAuthenticator implements Machine<AuthInput, AuthEffect> {
 
   #response(packet: ValuedPacket<'Response'>, at: At): readonly AuthEffect[] {
     const last = this.#last
-    if (last && sameResponse(last.answered, packet)) return [{ do: 'send', octets: last.reply }]
+    if (last && this.#answeredAlike(last.answered, packet)) return [{ do: 'send', octets: last.reply }]
     const challenge = this.#outstanding.find(
       ({ id, retry }) => packet.id === id || (retry && packet.id === ((id + 1) & 0xff)),
     )
@@ -134,6 +134,14 @@ export class ChapAuthenticator implements Machine<AuthInput, AuthEffect> {
       default:
         return []
     }
+  }
+
+  /**
+   * RFC 1994 §4.1: each Response to a challenge that was answered gets the answer that it got before, or a peer could try other names. With the Microsoft
+   * kinds it is the same Response only: a Failure's next challenge may have its identifier, and another Response needs another proof.
+   */
+  #answeredAlike(answered: Answered, packet: ValuedPacket<'Response'>): boolean {
+    return this.#options.kind === 'chap' ? answered.id === packet.id : sameResponse(answered, packet)
   }
 
   #judge({ answered, attempt }: Judgeable, next: (judged: Judged) => State): readonly AuthEffect[] {

@@ -275,6 +275,18 @@ describe('authenticator, other kinds', () => {
     ])
   })
 
+  test('RFC 1994 §4.1: whatever else answers a challenge that was answered gets the same reply, unjudged', () => {
+    const response = (fill: number, name: string) =>
+      emitChap({ is: 'Response', id: 1, value: new Uint8Array(16).fill(fill), name: text(name) })
+    for (const verdict of [accepted(), wrong]) {
+      const gw = authenticator('chap')
+      gw.recv(response(1, 'User'))
+      const [reply] = gw.give({ on: 'verdict', job: 1, verdict })
+      expect(gw.recv(response(2, 'User'))).toEqual([reply])
+      expect(gw.recv(response(2, 'Other'))).toEqual([reply])
+    }
+  })
+
   test('MS-CHAP: an 8-octet challenge, the NT response, a failure without words (RFC 2433 §5)', () => {
     const gw = new Bench(new ChapAuthenticator({ kind: 'mschap', name: 'gw', resendMs: 3000, tries: 3 }))
     expect(gw.give({ on: 'start' })).toEqual([sends(challenge(1, 0, 8))])

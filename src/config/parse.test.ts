@@ -132,6 +132,11 @@ describe('faults name line, column, what was found and what would be right', () 
       '6:5 users[0]: alice has neither password nor ntHash; one of them is right',
     ],
     [
+      'an empty password',
+      least.replace('wonderland', "''"),
+      '6:30 users[0].password: found [secret]; a secret of at least one character is right',
+    ],
+    [
       'text that is no YAML',
       'a: [1, 2',
       '1:9 : Flow sequence in block collection must be sufficiently indented and end with a ]; well-formed YAML is right',
@@ -165,6 +170,11 @@ describe('values', () => {
   test('a network stands for its hosts', () => {
     expect(valid(least.replace('10.99.0.10-10.99.0.250', '10.99.0.0/24')).remoteAccess.pool).toEqual([
       { first: 0x0a630001, last: 0x0a6300fe },
+    ])
+  })
+  test('ESP without encryption, where a list asks for it', () => {
+    expect(valid(least.replace('  dns', '  esp: null-sha1\n  dns')).remoteAccess.esp).toEqual([
+      { cipher: 'null', hash: 'sha1', group: undefined },
     ])
   })
   test('port limit any is none', () => {

@@ -186,6 +186,14 @@ test('closed: Terminate-Requests with the data given, the same identifier, until
   expect(bench.control.state).toBe('Closed')
 })
 
+test('RFC 1661 §5.5: another Terminate-Request has another identifier', () => {
+  const bench = new Bench().opened()
+  expect(bench.close()).toEqual(['down', '05020007627965'])
+  expect(bench.recv('06020004')).toEqual(['finished'])
+  expect(bench.start()).toEqual(['0103000701030a'])
+  expect(bench.close()).toEqual(['05040007627965'])
+})
+
 test('closed and acknowledged', () => {
   const bench = new Bench().opened()
   bench.close()
@@ -213,12 +221,12 @@ test('Stopped, a new request of the peer begins anew, with our options as at fir
 test('RFC 1661 §5.6: an unknown code is answered with a Code-Reject that shows it, cut to fit', () => {
   const bench = new Bench().opened()
   expect(bench.recv('09050004')).toEqual(['0702000809050004'])
-  expect(bench.recv(`09050404 ${'ab'.repeat(1024)}`)[0]).toBe(`0703020409050404${'ab'.repeat(508)}`)
+  expect(bench.recv(`09050404 ${'ab'.repeat(1024)}`)[0]).toBe(`0703007c09050404${'ab'.repeat(116)}`)
 })
 
 test.each([
   ['an essential code ends it', '07010008 01020004', ['down', '05020004'], 'Stopping'],
-  ['another code is let go', '07010008 09020004', [], 'Opened'],
+  ['another code is let go, and told', '07010008 09020004', ['refused'], 'Opened'],
   ['an empty Code-Reject', '07010004', [], 'Opened'],
 ])('RFC 1661 §4.3: a Code-Reject, %s', (_, digits, seen, state) => {
   const bench = new Bench().opened()

@@ -65,6 +65,8 @@ export type Output =
   /** A packet whose meaning is the owner's: what LCP has beyond code 7. */
   | { readonly is: 'packet'; readonly packet: ControlPacket }
   | { readonly is: 'terminating'; readonly data: Uint8Array }
+  /** The peer doesn't know a code that the protocol can do without. */
+  | { readonly is: 'refused'; readonly code: number }
   | { readonly is: 'invalid'; readonly why: string }
   | { readonly is: 'fault'; readonly why: string }
 
@@ -98,8 +100,8 @@ type Cause = { readonly packet?: ControlPacket; readonly octets?: Uint8Array; re
 const NOTHING = new Uint8Array()
 /** Naks and Rejects of our requests, as a multiple of Max-Failure, until negotiating counts as failed. Ours. */
 const MOST_REFUSALS = 3
-/** Octets of a packet that a Code-Reject shows: what fits any MRU. Ours. */
-const MOST_REJECTED = 512
+/** Octets that a Code-Reject or Protocol-Reject shows of what it rejects: they fit the least MRU that we take (lcp.ts). Ours. */
+export const MOST_REJECTED = 120
 
 export class ControlProtocol<Rules extends OptionRules = OptionRules> {
   readonly rules: Rules
@@ -187,7 +189,7 @@ export class ControlProtocol<Rules extends OptionRules = OptionRules> {
     return this.#taken()
   }
 
-  /** The peer rejected the whole protocol (RFC 1661 §5.7). */
+  /** The peer rejected the protocol, and it can't be done without: LCP itself (RFC 1661 §4.3, RXJ-). */
   protocolRejected(at: At): readonly Output[] {
     this.#event('RXJ-', at)
     return this.#taken()
@@ -337,6 +339,7 @@ export class ControlProtocol<Rules extends OptionRules = OptionRules> {
     const code = rejected[0]
     const essential = code !== undefined && code >= 1 && code <= 7
     this.#event(essential ? 'RXJ-' : 'RXJ+', at)
+    if (code !== undefined && !essential) this.#out.push({ is: 'refused', code })
   }
 
   #event(event: EventName, at: At, cause: Cause = {}): void {

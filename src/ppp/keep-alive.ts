@@ -61,6 +61,11 @@ export class KeepAlive {
     this.#echoes = 'answered'
   }
 
+  /** The peer doesn't know an Echo-Request: only the layer below is asked from now on. */
+  refused(): void {
+    this.#echoes = 'ignored'
+  }
+
   /** The host was heard below, after it was asked there. */
   heardBelow(now: Instant): void {
     this.#belowAt = Math.max(this.#belowAt, now)

@@ -2,15 +2,15 @@
 import { printable } from '../wire/codec.ts'
 import { WireError } from '../wire/errors.ts'
 import { type At, earlier, type Instant } from '../wire/machine.ts'
-import { ControlProtocol, type ControlRecord, type Output, type Restart } from './control-protocol.ts'
+import { ControlProtocol, type ControlRecord, MOST_REJECTED, type Output, type Restart } from './control-protocol.ts'
 import { KeepAlive, type KeepAliveSettings } from './keep-alive.ts'
 import { type LcpPeer, type LcpRecord, LcpRules, type LcpSettings } from './lcp.ts'
 import { readTerminateReason, type TerminateReason, windowsTerminateData } from './terminate-reason.ts'
-import { type ControlPacket, emitControl, LCP_CODES } from './wire/control.ts'
+import { CODES, type ControlPacket, emitControl, LCP_CODES } from './wire/control.ts'
 import { PROTOCOL } from './wire/protocols.ts'
 
-/** Ours: octets of a frame that a Protocol-Reject shows: what fits any MRU. */
-const MOST_REJECTED = 512
+/** Code, identifier, length and magic number of an Echo-Reply. */
+const ECHO_HEADER = 8
 
 export type LcpOutput =
   | { readonly is: 'send'; readonly octets: Uint8Array }
@@ -39,6 +39,8 @@ export type LcpLayerRecord = {
 export class LcpLayer {
   readonly #control: ControlProtocol<LcpRules>
   readonly #keepAlive: KeepAlive
+  /** Codes beyond 7 that the peer doesn't know: it is sent no more of them (RFC 1661 §4.3). After a restart of ours it says so again. */
+  readonly #refused: Set<number> = new Set()
   #peerSaid: TerminateReason | undefined
   #peerIsWindows = false
 
@@ -109,7 +111,7 @@ export class LcpLayer {
     if (!step) return outputs
     if (step.is === 'silent') return [...outputs, step]
     const echo = () => this.#send({ is: 'Echo-Request', id: this.#control.takeId(), ...this.#empty() })
-    return [...outputs, ...(step.echo ? [echo()] : []), ...(step.below ? [{ is: 'ask' } as const] : [])]
+    return [...outputs, ...(step.echo ? echo() : []), ...(step.below ? [{ is: 'ask' } as const] : [])]
   }
 
   /** Begins to ask whether the peer is there, when nothing comes from it. */
@@ -131,7 +133,7 @@ export class LcpLayer {
   }
 
   /** RFC 1661 §5.7. */
-  rejectProtocol(protocol: number, payload: Uint8Array): LcpOutput {
+  rejectProtocol(protocol: number, payload: Uint8Array): readonly LcpOutput[] {
     const rejected = payload.slice(0, MOST_REJECTED)
     return this.#send({ is: 'Protocol-Reject', id: this.#control.takeId(), protocol, rejected })
   }
@@ -152,6 +154,10 @@ export class LcpLayer {
           return this.#packet(output.packet, at)
         case 'terminating':
           this.#peerSaid = readTerminateReason(output.data)
+          return []
+        case 'refused':
+          this.#refused.add(output.code)
+          if (output.code === CODES['Echo-Request']) this.#keepAlive.refused()
           return []
         case 'invalid':
           return [{ is: 'invalid', why: `LCP: ${output.why}` }]
@@ -176,7 +182,12 @@ export class LcpLayer {
           this.rules.looped()
           return [this.#fault(this.rules.fault!)]
         }
-        return [this.#send({ is: 'Echo-Reply', id: packet.id, magic, data: packet.data })]
+        return this.#send({
+          is: 'Echo-Reply',
+          id: packet.id,
+          magic,
+          data: packet.data.slice(0, this.peer.mru - ECHO_HEADER),
+        })
       case 'Echo-Reply':
         this.#keepAlive.replied()
         return []
@@ -198,7 +209,7 @@ export class LcpLayer {
     return { magic: this.rules.magic, data: new Uint8Array() }
   }
 
-  #send(packet: ControlPacket): LcpOutput {
-    return { is: 'send', octets: emitControl(packet) }
+  #send(packet: Exclude<ControlPacket, { is: 'unknown' }>): readonly LcpOutput[] {
+    return this.#refused.has(CODES[packet.is]) ? [] : [{ is: 'send', octets: emitControl(packet) }]
   }
 }

@@ -9,7 +9,7 @@ import { kindOf, numberOf, numberOption, type OptionKind, option } from './wire/
 
 /** RFC 1661 §6.1: assumed where nothing is said, and always to be received. */
 export const DEFAULT_MRU = 1500
-/** Ours: below this nothing useful fits. */
+/** Ours: below this nothing useful fits, nor do our Code-Rejects and Protocol-Rejects (control-protocol.ts). */
 const LEAST_MRU = 128
 /** Ours: requests with our own magic number one after the other, until the link counts as looped back (RFC 1661 §6.4). */
 const LOOPS = 5
@@ -148,7 +148,8 @@ export class LcpRules implements OptionRules {
     const kind = kindOf(LCP_OPTIONS, found)
     if (kind === LCP_OPTIONS.authentication)
       return this.#settings.role === 'server' || this.#settings.authentication.length === 0
-    return !NEGOTIABLE.has(kind)
+    // A boolean with a value (RFC 1661 §5.3): there is none to propose instead.
+    return !NEGOTIABLE.has(kind) || (kind?.octets === 0 && found.data.length > 0)
   }
 
   /** The value that we would take instead, or undefined where the option is fine as it is. */

@@ -288,6 +288,14 @@ describe('LCP', () => {
     expect(gw.recv('c021 01030008 01040040').at(-1)).toBe('c021 0303000801040080')
   })
 
+  test('RFC 1661 §5.3: a Nak has the unacceptable options only, in their order; a boolean with a value is rejected', () => {
+    const gw = serverIn('establish')
+    expect(gw.recv('c021 01010012 050600000000 0702 01040040 0802').at(-1)).toMatch(
+      /^c021 0301000e0506(?!00000000).{8}01040080$/,
+    )
+    expect(gw.recv('c021 0102000b 01040578 070301').at(-1)).toBe('c021 04020007070301')
+  })
+
   test('a peer that wants us to authenticate ourselves is refused: we are the server', () => {
     expect(serverIn('establish').recv('c021 01010009 0305c22381').at(-1)).toBe('c021 040100090305c22381')
   })
@@ -295,13 +303,50 @@ describe('LCP', () => {
   test('RFC 1661 §6.4: our own magic number again and again is a mirror', () => {
     const gw = serverIn('establish')
     const own = '0101000a050601010101'
-    for (let i = 0; i < 4; i++) expect(gw.recv(`c021${own}`).at(-1)).toMatch(/^c021 03/)
+    for (let i = 0; i < 4; i++) expect(gw.recv(`c021${own}`).at(-1)).toMatch(/^c021 0301000a0506(?!01010101|00000000)/)
     const seen = gw.recv(`c021${own}`)
     expect(gw.link.status().phase).toBe('terminate')
     expect(frames(seen).at(-1)).toMatch(/^c021 05/)
     expect(finished(gw.wait(10_000))).toMatchObject({
       reason: 'our own LCP packets come back to us: the link is looped back',
     })
+  })
+
+  test('RFC 1661 §6.4: a Nak of our magic number leads to another', () => {
+    expect(serverIn('establish').recv('c021 0301000a 050601010101')[0]).toContain('050602020202')
+  })
+
+  test('RFC 1661 §5.8: where the peer rejected our magic number there is zero', () => {
+    const gw = serverIn('establish')
+    const anew = gw.recv('c021 0401000a 050601010101')
+    expect(anew).toEqual([shown('c021 01020010 01040578 0304c023 0702 0802')])
+    gw.recv('c021 01010004')
+    gw.ack(anew)
+    expect(gw.recv('c021 09080008 aabbccdd')).toEqual(['c021 0a08000800000000'])
+  })
+
+  test('RFC 1661 §5.9: a Discard-Request is passed over in every phase', () => {
+    for (const phase of PHASES) expect(serverIn(phase).recv('c021 0b010008 aabbccdd')).toEqual([])
+  })
+
+  test('RFC 1661 §4.3: a code that the peer rejects is sent no more', () => {
+    const gw = serverIn('network')
+    expect(gw.recv('c021 07010008 09020004')).toEqual([])
+    expect(gw.wait(21_000)).toEqual([{ do: 'ask' }])
+    gw.recv('c021 07020008 0a020004')
+    expect(gw.recv('c021 09080008 aabbccdd')).toEqual([])
+    gw.recv('c021 07030008 08020004')
+    expect(gw.recv('1234 00')).toEqual([])
+  })
+
+  test('RFC 1661 §6.1: 1,500 octets are taken though fewer were asked for; what we answer fits the peer’s MRU', () => {
+    const echo = `c021 090805dc aabbccdd ${'ab'.repeat(1492)}`
+    expect(serverIn('network').recv(echo)).toEqual([`c021 0a0805dc01010101${'ab'.repeat(1492)}`])
+    const gw = serverIn('establish')
+    const anew = gw.recv('c021 01010008 01040080')
+    gw.ack(anew)
+    expect(gw.recv(echo)).toEqual([`c021 0a08008001010101${'ab'.repeat(120)}`])
+    expect(gw.recv(`c021 200905dc ${'ab'.repeat(1496)}`)).toEqual([`c021 0702007c200905dc${'ab'.repeat(116)}`])
   })
 
   test('RFC 1661 §5.8: an Echo-Request with our own magic number is a mirror too', () => {
@@ -367,7 +412,9 @@ describe('LCP', () => {
   test('RFC 1661 §5.5: a Terminate-Request with words', () => {
     const gw = serverIn('network')
     gw.recv(`c021 05070010 ${ascii('User request')}`)
-    expect(finished(gw.wait(3000))).toEqual({
+    // RFC 1661 §3.7: not before a restart time has passed.
+    expect(gw.wait(2999)).toEqual([])
+    expect(finished(gw.wait(1))).toEqual({
       do: 'finished',
       reason: 'the peer closed the link: "User request"',
       toPeer: '',
@@ -468,9 +515,44 @@ describe('the network phase', () => {
     ])
   })
 
+  test('RFC 1661 §3.6: an IP packet while IPCP is not open is passed over', () => {
+    const packet = '0021 4500001400000000'
+    const gw = serverIn('granting')
+    expect(gw.recv(packet)).toEqual([])
+    gw.grant(2)
+    expect(gw.recv(packet)).toEqual([])
+    const closed = serverIn('network')
+    closed.recv('8021 05090004')
+    expect(closed.recv(packet)).toEqual([])
+  })
+
+  test('RFC 1332 §3.1: the deprecated IP-Addresses is rejected, and never asked for', () => {
+    const gw = serverIn('granting')
+    expect(gw.grant(2)).toEqual(['8021 0101000a03060a630001'])
+    expect(gw.recv('8021 0101000e 010a 0a63000a 0a630001')).toEqual(['8021 0401000e010a0a63000a0a630001'])
+  })
+
+  test('RFC 1661 §5.7: a protocol that the peer rejects is sent no more, not even to end it, until the peer speaks it', () => {
+    const refused = {
+      do: 'report',
+      event: { event: 'ppp.network.refused', user: 'alice', why: 'IPCP: the peer does not speak it', userSees: 720 },
+    }
+    const early = serverIn('granting')
+    early.grant(2)
+    expect(early.recv('c021 08010008 8021 0101')).toEqual([refused])
+    expect(early.wait(15_000)).toEqual([])
+    const gw = serverIn('network')
+    const closed = expect.objectContaining({ do: 'network', ipv4: undefined })
+    expect(gw.recv('c021 08010008 8021 0101')).toEqual([closed, refused])
+    expect(gw.wait(15_000)).toEqual([])
+    const again = gw.recv('8021 010a000a 03060a63000a')
+    expect(frames(again).map((one) => one.slice(0, 7))).toEqual(['8021 01', '8021 02'])
+    expect(gw.ack(again, 0x8021)[0]).toMatchObject({ do: 'network', ipv4: { peers: '10.99.0.10' } })
+  })
+
   test('RFC 1661 §5.7: a Protocol-Reject shows what was rejected, cut to fit', () => {
     const [reject] = serverIn('network').recv(`1234${'ab'.repeat(1000)}`)
-    expect(reject).toBe(`c021 0802${(6 + 512).toString(16).padStart(4, '0')}1234${'ab'.repeat(512)}`)
+    expect(reject).toBe(`c021 0802007e1234${'ab'.repeat(120)}`)
   })
 
   test('no address to give', () => {
@@ -594,6 +676,23 @@ describe('authentication', () => {
       userSees: 718,
     })
     expect(finished(seen)).toMatchObject({ userSees: 718 })
+  })
+
+  test('RFC 1994 §4.1: a Response repeated in the network phase gets its Success again, until a network protocol is open', () => {
+    const gw = new LinkBench({ authentication: ['chap'] })
+    const up = gw.give({ on: 'up' })
+    gw.recv('c021 01010004')
+    gw.ack(up)
+    const response = `c223 0201001a 10 ${'aa'.repeat(16)} ${ascii('alice')}`
+    gw.recv(response)
+    const success = `c223 0301000b${ascii('Welcome')}`
+    expect(frames(gw.verdict(1, accepted))).toEqual([success])
+    expect(gw.recv(response)).toEqual([success])
+    const granted = gw.grant(2)
+    expect(gw.recv(response)).toEqual([success])
+    gw.recv('8021 0101000a 03060a63000a')
+    gw.ack(granted, 0x8021)
+    expect(gw.recv(response)).toEqual([])
   })
 
   test('failures count for the link: negotiating LCP anew gives no further tries', () => {

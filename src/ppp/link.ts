@@ -480,11 +480,11 @@ export class PppLink implements Machine<PppInput, PppEffect> {
       // A repeated response: our Success was lost (RFC 1994 §4.2). Or the server asks again.
       if (protocol === this.#authentication?.protocol) this.#converse({ on: 'packet', octets: payload }, at)
     } else if (this.#network?.speaks(protocol)) this.#networkOutputs(this.#network.receive(protocol, payload, at), at)
-    else if (this.#network) this.#lcpOutputs([this.#lcp.rejectProtocol(protocol, payload)], at)
+    else if (this.#network) this.#lcpOutputs(this.#lcp.rejectProtocol(protocol, payload), at)
     else if (protocol === PROTOCOL.ipcp || protocol === PROTOCOL.ipv6cp)
       this.#parked = new Map(this.#parked).set(protocol, payload.slice())
     else if (protocol !== PROTOCOL.ip && protocol !== PROTOCOL.ipv6)
-      this.#lcpOutputs([this.#lcp.rejectProtocol(protocol, payload)], at)
+      this.#lcpOutputs(this.#lcp.rejectProtocol(protocol, payload), at)
   }
 
   #tick(at: At): void {

@@ -6,7 +6,7 @@ import type { At, Instant } from '../wire/machine.ts'
 import { ControlProtocol, type ControlRecord, type Output, type Restart } from './control-protocol.ts'
 import { IpcpClientRules, type IpcpServerRecord, IpcpServerRules, type Ipv4Agreement } from './ipcp.ts'
 import { type Ipv6cpRecord, Ipv6cpRules } from './ipv6cp.ts'
-import { NCP_CODES } from './wire/control.ts'
+import { CODES, NCP_CODES } from './wire/control.ts'
 import { PROTOCOL } from './wire/protocols.ts'
 
 /** Ours: in the network phase a peer listens already, so our request is repeated at once only where it is old. */
@@ -105,17 +105,25 @@ export class NetworkLayer {
     const name = this.#named(protocol)
     if (!name || protocol === PROTOCOL.ip || protocol === PROTOCOL.ipv6) return []
     try {
-      return this.#outputs(name, this.#control(name).receive(payload, at), at)
+      const control = this.#control(name)
+      // Rejected before, and now the peer speaks it itself.
+      const woken = control.state === 'Starting' && payload[0] === CODES['Configure-Request'] ? control.start(at) : []
+      return this.#outputs(name, [...woken, ...control.receive(payload, at)], at)
     } catch (error) {
       if (error instanceof WireError) return [{ is: 'invalid', why: `${name.toUpperCase()}: ${error.message}` }]
       throw error
     }
   }
 
-  /** The peer doesn't speak it (RFC 1661 §5.7). */
+  /**
+   * The peer doesn't speak it: as if the layer below were gone, so that not even a Terminate-Request goes out (RFC 1661 §5.7). The table's RXJ- would send one,
+   * and §4.3 means it for LCP.
+   */
   rejected(protocol: number, at: At): readonly NetworkOutput[] {
     const name = this.#named(protocol)
-    return name ? this.#outputs(name, this.#control(name).protocolRejected(at), at, 'the peer does not speak it') : []
+    if (!name) return []
+    const closed = this.#outputs(name, this.#control(name).lowerDown(at), at)
+    return [...closed, ...this.#failed(name, 'the peer does not speak it')]
   }
 
   #named(protocol: number): Name | undefined {
@@ -132,7 +140,7 @@ export class NetworkLayer {
     return names.flatMap((name) => this.#outputs(name, act(this.#control(name)), at))
   }
 
-  #outputs(name: Name, outputs: readonly Output[], at: At, why?: string): readonly NetworkOutput[] {
+  #outputs(name: Name, outputs: readonly Output[], at: At): readonly NetworkOutput[] {
     return outputs.flatMap((output): readonly NetworkOutput[] => {
       switch (output.is) {
         case 'send':
@@ -142,7 +150,7 @@ export class NetworkLayer {
         case 'down':
           return [{ is: 'closed', protocol: name }]
         case 'finished':
-          return this.#failed(name, why ?? this.#failure(name, output.silent))
+          return this.#failed(name, this.#failure(name, output.silent))
         case 'fault':
           return [...this.#failed(name, output.why), ...this.#close(name, at)]
         case 'invalid':
