@@ -1,15 +1,21 @@
 // `npm run rfc`: the MUSTs of the RFCs that the project speaks, each with the test that proves it or the reason why not (test/rfc/*.txt). Ends with 1 where
-// one has neither, or names a test that is not there. `npm run rfc -- --text FOLDER` also compares with the RFCs themselves (rfc2408.txt …), where
-// somebody has them: which sections demand something and have no line here. Plain JavaScript.
+// one has neither, or names a test that is not there. `npm run rfc -- --text FOLDER` also compares with the RFCs themselves (rfc2408.txt or rfc2408.txt.gz),
+// where somebody has them: which sections demand something and have no line here. Plain JavaScript.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 
 const root = join(import.meta.dirname, '..')
 const folder = join(root, 'test', 'rfc')
 
-/** @typedef {{ rfc: string, line: number, section: string, demand: string, proof: string }} Must */
+/**
+ * `section`: one, or several with commas.
+ * @typedef {{ rfc: string, line: number, section: string, demand: string, proof: string }} Must
+ */
+
+const sectionPattern = String.raw`(?:[A-Z]\d*|\d+)(?:\.\d+)*`
 
 /** @returns {Must[]} every line of the register, in order */
 export function musts() {
@@ -35,42 +41,49 @@ function fileOf(name) {
   return existsSync(inSource) ? inSource : join(root, 'test', `${name}.test.ts`)
 }
 
-/** What is wrong with a line, in words, or undefined. @param {Must} must */
+/** What is wrong with a line, in words, or undefined. A test inside a group is written `group > test`. @param {Must} must */
 export function fault({ section, demand, proof }) {
-  if (!/^([A-Z]\d*|\d+(\.\d+)*)$/.test(section) || demand === '')
+  if (!new RegExp(`^${sectionPattern}(, ${sectionPattern})*$`).test(section) || demand === '')
     return 'a line is: section | demand | test FILE: NAME, or not: REASON'
   if (proof.startsWith('not: ')) return proof.length > 30 ? undefined : 'the reason says too little'
   const [, file, name] = /^test (\S+): (.+)$/.exec(proof) ?? []
   if (!file || !name) return 'neither a test nor a reason'
   const path = fileOf(file)
   if (!existsSync(path)) return `there is no ${path.slice(root.length + 1)}`
-  return readFileSync(path, 'utf8').includes(name) ? undefined : `${path.slice(root.length + 1)} has no test “${name}”`
+  const source = readFileSync(path, 'utf8')
+  const found = name.split(' > ').every((part) => source.includes(part))
+  return found ? undefined : `${path.slice(root.length + 1)} has no test “${name}”`
 }
 
-/** Sections of an RFC's text that hold a MUST, SHALL or REQUIRED. @param {string} text */
+/** Sections of an RFC's text that hold a MUST, SHALL or REQUIRED; in one that is older than the capitals, a must or shall. @param {string} text */
 export function demandingSections(text) {
   const found = new Set()
+  const demand = /\b(MUST|SHALL|REQUIRED)\b/.test(text) ? /\b(MUST|SHALL|REQUIRED)\b/ : /\b(must|shall)\b/
+  const heading = new RegExp(String.raw`^(${sectionPattern})\.? {1,3}[A-Z]`)
   let section = ''
   for (const line of text.split('\n')) {
-    const heading = /^(\d+(?:\.\d+)*|[A-Z]\d*)\.? {1,3}[A-Z]/.exec(line)
-    if (heading?.[1]) section = heading[1]
-    if (section && /\b(MUST|SHALL|REQUIRED)\b/.test(line)) found.add(section)
+    section = heading.exec(line)?.[1] ?? section
+    if (section && demand.test(line)) found.add(section)
   }
   return [...found]
 }
 
-/** Sections that demand something and stand in no line, nor does a section above or below them. @param {string} texts */
+/** The text of an RFC as a folder has it, plain or as Debian's packages hold it; undefined where it doesn't. @param {string} texts @param {string} rfc */
+function textOf(texts, rfc) {
+  const path = join(texts, `rfc${rfc}.txt`)
+  if (existsSync(path)) return readFileSync(path, 'utf8')
+  return existsSync(`${path}.gz`) ? gunzipSync(readFileSync(`${path}.gz`)).toString('utf8') : undefined
+}
+
+/** Sections that demand something and stand in no line, nor does one that they are part of. @param {string} texts */
 function uncovered(texts) {
   const all = musts()
   return [...new Set(all.map(({ rfc }) => rfc))].flatMap((rfc) => {
-    const path = join(texts, `rfc${rfc}.txt`)
-    if (!existsSync(path)) return [`RFC ${rfc}: ${path} is not there`]
-    const ours = all.filter((one) => one.rfc === rfc).map(({ section }) => section)
-    return demandingSections(readFileSync(path, 'utf8'))
-      .filter(
-        (section) =>
-          !ours.some((one) => one === section || section.startsWith(`${one}.`) || one.startsWith(`${section}.`)),
-      )
+    const text = textOf(texts, rfc)
+    if (text === undefined) return [`RFC ${rfc}: ${join(texts, `rfc${rfc}.txt`)} is not there, nor with .gz`]
+    const ours = all.filter((one) => one.rfc === rfc).flatMap(({ section }) => section.split(', '))
+    return demandingSections(text)
+      .filter((section) => !ours.some((one) => one === section || section.startsWith(`${one}.`)))
       .map((section) => `RFC ${rfc} §${section} demands something and has no line`)
   })
 }

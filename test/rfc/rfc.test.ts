@@ -23,11 +23,15 @@ test('a line without a proof, or with one that is not there, is a fault', () => 
     fault({ ...line, proof: 'test wire/codec: no such name' }),
     fault({ ...line, proof: 'not: no' }),
     fault({ ...line, proof: 'test wire/codec: hex and back, white space and colons passed over' }),
+    fault({ ...line, section: '2.1, 3, A2.1', proof: 'test ppp/link: phase %s > an IP packet' }),
+    fault({ ...line, section: '2.1 3', proof: 'test ppp/link: phase %s > an IP packet' }),
   ]).toEqual([
     'neither a test nor a reason',
     'src/wire/codec.test.ts has no test “no such name”',
     'the reason says too little',
     undefined,
+    undefined,
+    'a line is: section | demand | test FILE: NAME, or not: REASON',
   ])
 })
 
@@ -35,4 +39,5 @@ test('sections of a text that demand something', () => {
   expect(
     demandingSections('1. Introduction\n\n   a\n2.1  Header\n   It MUST be.\n2.2 Body\n   must\nA. More\n   SHALL'),
   ).toEqual(['2.1', 'A'])
+  expect(demandingSections('1. Before the capitals\n   It must be.\nA3.2 More\n   and shall.')).toEqual(['1', 'A3.2'])
 })
