@@ -74,6 +74,18 @@ export function certificatesOf({ chain, pkcs7 }: Credential, requests: readonly 
   return chain.map((one) => certPayload(certificateEncoding['X.509 signature'], one))
 }
 
+// What is asked for in another encoding can't be had here, so it is passed over (RFC 2408 §5.10). Some ask for 5 and mean any certificate with that key.
+const encodings: readonly number[] = [
+  certificateEncoding['PKCS #7'],
+  certificateEncoding['X.509 signature'],
+  certificateEncoding['X.509 key exchange'],
+]
+
+/** The requests of a message that can be heeded, as copies. */
+export function requestsIn(payloads: readonly CertReqPayload[]): readonly Encoded[] {
+  return encoded(payloads.filter(({ encoding }) => encodings.includes(encoding)))
+}
+
 /** Copies of what a message carries, to be kept. */
 export function encoded(payloads: readonly (CertPayload | CertReqPayload)[]): readonly Encoded[] {
   return payloads.map(({ encoding, data }) => ({ encoding, data: data.slice() }))

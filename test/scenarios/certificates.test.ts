@@ -9,7 +9,6 @@ import { certReqPayload, type Payload } from '../../src/ike/wire/payloads.ts'
 import { Judge } from '../../src/pki/judge.ts'
 import type { Purpose } from '../../src/pki/path.ts'
 import { Revocation } from '../../src/pki/revocation.ts'
-import { hex } from '../../src/wire/codec.ts'
 import { Secret } from '../../src/wire/secret.ts'
 import { authority, certify, type Issued, noon } from '../fakes/authority.ts'
 import { IkeHost, ikePolicy, type Policy } from './ike-host.ts'
@@ -139,25 +138,43 @@ describe('who gets in', () => {
     expect([mainMode(w.client), mainMode(w.gateway)]).toEqual([3, 3])
   })
 
-  test('RFC 2408 §3.10: a request in the first message counts as one in the third does', () => {
+  describe('requests in other messages and of other kinds', () => {
     const ours = certify('CN=gw for the others', { kind: 'rsa', altNames: [server] }, other)
     const dave = certify('CN=dave', { kind: 'rsa' }, root)
-    const w = world({ own: [gw, ours], trusts: [root] }, { own: [dave], trusts: [other], identity: server })
-    const asked = certReqPayload(4, other.certificate.subject.der)
-    const moved: Payload[] = []
-    w.gateway.network.tap = (datagram) => {
-      const { header, body } = parseHeader(datagram.octets)
-      if (header.exchange !== exchangeType.main || header.encrypted || datagram.to.address !== server) return [datagram]
-      const { payloads } = parseChain(header.next, body, 'clear')
-      const begins = header.responderCookie.every((octet) => octet === 0)
-      if (!begins) moved.push(...payloads.filter(({ is }) => is === 'CERTREQ'))
-      const chain = emitChain(begins ? [...payloads, asked] : payloads.filter(({ is }) => is !== 'CERTREQ'))
-      return [{ ...datagram, octets: emitMessage({ ...header, next: chain.first }, chain.octets) }]
+    const sides = [
+      { own: [gw, ours], trusts: [root] },
+      { own: [dave], trusts: [other], identity: server },
+    ] as const
+
+    /** The client's requests are taken out of MM3; MM1 has this one. */
+    function askingFirst(request: Payload) {
+      const w = world(...sides)
+      const taken: Payload[] = []
+      w.gateway.network.tap = (datagram) => {
+        const { header, body } = parseHeader(datagram.octets)
+        const ours = datagram.to.address === server && header.exchange === exchangeType.main && !header.encrypted
+        if (!ours) return [datagram]
+        const { payloads } = parseChain(header.next, body, 'clear')
+        const begins = header.responderCookie.every((octet) => octet === 0)
+        taken.push(...payloads.filter(({ is }) => is === 'CERTREQ'))
+        const chain = emitChain(begins ? [...payloads, request] : payloads.filter(({ is }) => is !== 'CERTREQ'))
+        return [{ ...datagram, octets: emitMessage({ ...header, next: chain.first }, chain.octets) }]
+      }
+      dial(w)
+      expect(taken).toHaveLength(1)
+      return w
     }
-    dial(w)
-    expect(moved.map(({ body }) => hex(body))).toEqual([hex(asked.body)])
-    expect(refusals(w.client)).toEqual([])
-    expect(w.gateway.up).toHaveLength(1)
+
+    test('RFC 2408 §3.10: a request in the first message counts as one in the third does', () => {
+      const w = askingFirst(certReqPayload(4, other.certificate.subject.der))
+      expect(refusals(w.client)).toEqual([])
+      expect(w.gateway.up).toHaveLength(1)
+    })
+
+    test('RFC 2408 §5.10: a request in an encoding that we have not is discarded', () => {
+      const w = askingFirst(certReqPayload(2, other.certificate.subject.der))
+      expect(refusals(w.client)[0]).toMatch(/^certificate: .*no chain.*CN=Somebody else/)
+    })
   })
 
   test('RFC 2408 §5.9: a CERT in an encoding that is not read is discarded', () => {

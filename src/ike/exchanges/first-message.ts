@@ -1,7 +1,7 @@
 // What the body of a first message of main mode comes to, apart from who sent it and with which cookie. Clients of one kind all send the same one, and so do
 // most forgers, ten thousand times a second: it is judged once and remembered, by its octets and by what it was judged with.
 import { hashHex } from '../../crypto/hash.ts'
-import { type Encoded, encoded, signs } from '../authentication.ts'
+import { type Encoded, requestsIn, signs } from '../authentication.ts'
 import type { ClientKind, IkePolicy } from '../contract.ts'
 import type { IkeRefusal } from '../events.ts'
 import { recognise, type Software, vendorNames } from '../fingerprint.ts'
@@ -90,7 +90,7 @@ function judge(policy: IkePolicy, methods: readonly number[], next: number, body
     lifeSeconds: chosen.lifetime.seconds,
     lifeKilobytes: chosen.lifetime.kilobytes,
   }
-  const requests = signs(agreed.method) ? encoded(all(payloads, 'CERTREQ')) : []
+  const requests = signs(agreed.method) ? requestsIn(all(payloads, 'CERTREQ')) : []
   return {
     is: 'chosen',
     introduction,

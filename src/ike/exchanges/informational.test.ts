@@ -119,12 +119,14 @@ describe('Delete', () => {
       [deleteEsp(unhex('11111111'))],
       [notifyPayload({ ...probe, doi: 2 })],
       [notifyPayload({ ...probe, doi: doi.IPSEC, protocol: 99 })],
+      // A type that is not known is told, and no more.
+      [notifyPayload({ ...probe, doi: doi.IPSEC, notify: 50_000 })],
     ].map((payloads, i) => {
       client.now += 60_000
-      return say(client, i + 1, payloads)
+      return say(client, i + 11, payloads)
     })
     const invalid = ['ike.message.invalid']
-    expect(said).toEqual([invalid, invalid, [], [], invalid, invalid])
+    expect(said).toEqual([invalid, invalid, [], [], invalid, invalid, ['ike.notify.received']])
     expect(client.core.status()[0]).toMatchObject({ state: 'established', pairs: [{ state: 'current' }] })
     expect(say(client, 77, [notifyPayload({ ...probe, doi: doi.ISAKMP })])).toEqual(['send'])
   })

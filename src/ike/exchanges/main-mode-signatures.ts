@@ -4,7 +4,14 @@
 // its results come back here.
 
 import { WireError } from '../../wire/errors.ts'
-import { certificateRuleFor, certificatesOf, credentialFor, encoded, requestsOf } from '../authentication.ts'
+import {
+  certificateRuleFor,
+  certificatesOf,
+  credentialFor,
+  encoded,
+  requestsIn,
+  requestsOf,
+} from '../authentication.ts'
 import type { Credential, WorkResult } from '../contract.ts'
 import { deriveIkeKeys, hashI, hashR, type IkeKeys, phase1Iv, skeyidOfSignatures } from '../keys.ts'
 import { type Opened, open, type Received, sealedMessage } from '../message.ts'
@@ -31,7 +38,7 @@ export function certificateRequests(turn: Turn, sa: IkeSa): readonly Payload[] {
 
 /** Notes what certificates the peer asks for; they come in any message. */
 export function noteRequests(sa: IkeSa, payloads: readonly Payload[]): void {
-  const asked = encoded(all(payloads, 'CERTREQ'))
+  const asked = requestsIn(all(payloads, 'CERTREQ'))
   if (asked.length > 0) sa.requests = [...sa.requests, ...asked].slice(0, 24)
 }
 

@@ -173,6 +173,29 @@ describe('selectors', () => {
     expect([0, 7]).not.toContain(parseHeader(sent?.do === 'send' ? sent.octets : new Uint8Array()).header.messageId)
   })
 
+  test.each([
+    ['ID_FQDN', identificationType.ID_FQDN],
+    ['ID_IPV6_ADDR', identificationType.ID_IPV6_ADDR],
+    ['ID_KEY_ID', identificationType.ID_KEY_ID],
+    ['one that nobody has', 99],
+  ])('RFC 2408 §5.8: IDs of a type that names no traffic are refused: %s', (_, idType) => {
+    const { ike, esp, pfsGroups, requirePfs, lifetimes } = ikePolicy()
+    const common = { ike, esp, pfsGroups, requirePfs, lifetimes, traffic: [] }
+    const client = established({ sites: [{ site: 1, name: 'branch', addresses: [path.remote.address], ...common }] })
+    const name = idPayload({ idType, protocol: 0, port: 0, data: new TextEncoder().encode('branch.example.o') })
+    const lifetime = { seconds: 3_600, kilobytes: undefined }
+    const tunnel = {
+      proposals: esp,
+      group: undefined,
+      spi: 0xc0de0001,
+      udp: undefined,
+      lifetime,
+      mode: 'tunnel',
+    } as const
+    client.quickMode(7, plain(offerEsp(tunnel), nonce, name, name))
+    expect(client.effects.map(show)).toEqual(['refused, selectors', 'send'])
+  })
+
   test('one ID alone is none', () => {
     const client = established()
     client.quickMode(7, plain(offer(), nonce, id(9)))
