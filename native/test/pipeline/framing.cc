@@ -66,9 +66,21 @@ TEST("l2tp: another version, and a length beyond the datagram, are refused") {
   L2tpHeader header;
   store16(octets.data() + 2, static_cast<uint16_t>(octets.size() + 1));
   CHECK(!parseL2tp(octets.data(), octets.size(), header));
-  octets = message(0, 0);
-  octets[1] = 3;
-  CHECK(!parseL2tp(octets.data(), octets.size(), header));
+  for (uint8_t version = 0; version < 16; version++) {
+    octets = message(0, 0);
+    octets[1] = version;
+    CHECK_EQUAL(parseL2tp(octets.data(), octets.size(), header), version == 2);
+  }
+}
+
+TEST("l2tp: reserved bits are passed over (RFC 2661 §3.1)") {
+  Octets octets = message(0, 0);
+  octets[0] |= 0x34;
+  octets[1] |= 0xF0;
+  L2tpHeader header;
+  CHECK(parseL2tp(octets.data(), octets.size(), header));
+  CHECK_EQUAL(header.tunnel, 0x1234);
+  CHECK_EQUAL(size_t{header.headerLength}, size_t{6});
 }
 
 TEST("l2tp: a length shorter than the datagram cuts padding off") {

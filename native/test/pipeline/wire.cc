@@ -63,8 +63,7 @@ class Wire {
         .u8(natOa);
     if (natOa) list.u8(4).u32(0xC6336401).u8(4).u32(0xC0A80002);
     list.u8(0);
-    for (const uint32_t one : {spi, spi + 1})
-      list.u32(one).shortText("null").shortText("sha1").u8(0).u8(0).u8(20).put(integrityKey);
+    list.sas(spi);
     list.u8(7)
         .u32(peer)
         .u32(peer)
@@ -77,12 +76,18 @@ class Wire {
         .u8(0);
     list.u8(8).u32(peer).u8(compressed).u8(compressed).u8(0).u16(1400).u8(4).u32(0x0A000000 + peer).u16(0).u8(0);
     CHECK(!plane->apply(list.octets));
-    const auto transform = crypto::transformFromNames("null", "sha1", false);
-    outbound_[peer] =
-        std::make_unique<esp::OutboundSa>(spi, engine_->expand(*transform, crypto::Direction::seal, {}, integrityKey));
-    auto inbound = std::make_unique<esp::InboundSa>(
-        spi + 1, engine_->expand(*transform, crypto::Direction::open, {}, integrityKey));
-    CHECK(table_.add(inbound));
+    keepSas(peer, spi);
+  }
+
+  /// A peer with a pair in tunnel mode between 10.1.0.0/24 at the data plane and 10.2.0.0/24 here.
+  void addTunnel(uint32_t peer, uint32_t spi) {
+    List list;
+    list.u8(1).u32(peer);
+    list.u8(10).u32(1).u8(0).u16(1).selector();
+    list.u8(3).u32(peer).u8(4).u32(loopback(1)).u16(plane->nattPort()).u8(4).u32(loopback(2)).u16(port);
+    list.u8(1).u8(1).u16(64).u8(0).u8(1).u32(1).selector().sas(spi);
+    CHECK(!plane->apply(list.octets));
+    keepSas(peer, spi);
   }
 
   /// Puts a payload into the peer's SA, as it is.
@@ -171,8 +176,23 @@ class Wire {
     List& shortText(const std::string& text) {
       return u8(static_cast<uint32_t>(text.size())).put(Octets(text.begin(), text.end()));
     }
+    List& sas(uint32_t spi) {
+      for (const uint32_t one : {spi, spi + 1})
+        u32(one).shortText("null").shortText("sha1").u8(0).u8(0).u8(20).put(integrityKey);
+      return *this;
+    }
+    List& selector() { return u8(4).u32(0x0A010000).u8(24).u8(4).u32(0x0A020000).u8(24).u8(0).u16(0).u16(0); }
     Octets octets;
   };
+
+  void keepSas(uint32_t peer, uint32_t spi) {
+    const auto transform = crypto::transformFromNames("null", "sha1", false);
+    outbound_[peer] =
+        std::make_unique<esp::OutboundSa>(spi, engine_->expand(*transform, crypto::Direction::seal, {}, integrityKey));
+    auto inbound = std::make_unique<esp::InboundSa>(
+        spi + 1, engine_->expand(*transform, crypto::Direction::open, {}, integrityKey));
+    CHECK(table_.add(inbound));
+  }
 
   std::unique_ptr<crypto::Engine> engine_;
   esp::Worker worker_;
@@ -311,6 +331,38 @@ TEST("wire: data of every form of header is the session's; whatever is broken is
   padded.resize(padded.size() + 50, 0xEE);
   wire.send(1, padded);
   CHECK_EQUAL(wire.events().back(), seen);
+}
+
+TEST("wire: an inner UDP checksum that a NAT has spoilt is not looked at (RFC 3948 §3.1.2)") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, false);
+  Octets spoilt = udp("00020a010b01ff03c02101010004");
+  store16(&spoilt[6], 0xBAD1);
+  wire.send(1, spoilt);
+  CHECK_EQUAL(wire.events().back(), std::string("0300000001c02101010004"));
+}
+
+TEST("wire: out of a tunnel comes only what was agreed on, from its networks to ours (RFC 3948 §3.1.1)") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addTunnel(1, 1000);
+  const auto send = [&](uint32_t source, uint32_t destination) {
+    Octets packet = udpPacket(4, sequenceOf(4));
+    store32(&packet[12], source);
+    store32(&packet[16], destination);
+    wire.send(1, packet, 4);
+  };
+  send(0x0A020007, 0x0A010005);
+  send(0x0A030007, 0x0A010005);  // another's source
+  send(0x0A020007, 0x0A040005);  // a destination that is not ours
+  send(0x0A010005, 0x0A020007);  // the wrong way round
+  send(0x0A020007, 0x0A010005);
+  wire.events();  // the pair is used
+  wire.events("dropSelector", 3);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK_EQUAL(wire.count("dropSelector"), 3U);
+  CHECK_EQUAL(wire.count("dropInner"), 0U);
 }
 
 TEST("wire: nothing of one peer reaches another's session, whatever ids it writes") {
