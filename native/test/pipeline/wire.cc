@@ -365,6 +365,17 @@ TEST("wire: out of a tunnel comes only what was agreed on, from its networks to 
   CHECK_EQUAL(wire.count("dropInner"), 0U);
 }
 
+TEST("wire: a frame of 1,500 octets is taken whole, whatever MRU was asked for (RFC 1661 §6.1)") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, false);
+  std::string echo = "090105dc";
+  for (int i = 4; i < 1500; i++) echo += "ab";
+  wire.send(1, udp("00020a010b01ff03c021" + echo));
+  const auto events = wire.events();
+  CHECK_EQUAL(events.empty() ? std::string() : events.back(), "0300000001c021" + echo);
+}
+
 TEST("wire: nothing of one peer reaches another's session, whatever ids it writes") {
   if (!possible()) return;
   Wire wire;
