@@ -59,10 +59,11 @@ export function fault({ section, demand, proof }) {
 export function demandingSections(text) {
   const found = new Set()
   const demand = /\b(MUST|SHALL|REQUIRED)\b/.test(text) ? /\b(MUST|SHALL|REQUIRED)\b/ : /\b(must|shall)\b/
-  const heading = new RegExp(String.raw`^(${sectionPattern})\.? {1,3}[A-Z]`)
+  const heading = new RegExp(String.raw`^(?:Appendix ([A-Z])\b|(${sectionPattern})\.? {1,3}[A-Z])`)
   let section = ''
   for (const line of text.split('\n')) {
-    section = heading.exec(line)?.[1] ?? section
+    const [, appendix, number] = heading.exec(line) ?? []
+    section = appendix ?? number ?? section
     if (section && demand.test(line)) found.add(section)
   }
   return [...found]

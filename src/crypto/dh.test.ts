@@ -4,7 +4,7 @@ import type { Group } from '../algorithms/algorithms.ts'
 import { groupNames, groups } from '../algorithms/registry.ts'
 import { concat, hex, unhex } from '../wire/codec.ts'
 import { type DhResult, publicValueFault, runWork } from './dh.ts'
-import { type ModpGroup, primeOf } from './modp-keys.ts'
+import { type ModpGroup, modpPublicKey, modpPublicValue, primeOf } from './modp-keys.ts'
 
 function expectIs<Is extends DhResult['is']>(result: DhResult, is: Is): Extract<DhResult, { is: Is }> {
   expect(result).toMatchObject({ is })
@@ -85,6 +85,13 @@ describe('both ends reach one secret', () => {
     expect(number(a.publicValue)).toBe(power(2n, number(a.privateValue), prime))
     const b = expectIs(await runWork({ do: 'exchange', group, peerPublic: a.publicValue }), 'exchanged')
     expect(number(b.shared)).toBe(power(number(b.publicValue), number(a.privateValue), prime))
+  })
+
+  test.each(modp)('RFC 2409 §5: a public value that begins with zeros MUST keep them: %s', (group) => {
+    for (const value of [5n, 1n << 300n]) {
+      const padded = octets(value, groups[group].publicOctets)
+      expect(modpPublicValue(group, modpPublicKey(group, padded))).toEqual(padded)
+    }
   })
 
   test('leading zeros of the secret are kept (RFC 2409 §5)', async () => {

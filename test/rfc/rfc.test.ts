@@ -39,5 +39,6 @@ test('sections of a text that demand something', () => {
   expect(
     demandingSections('1. Introduction\n\n   a\n2.1  Header\n   It MUST be.\n2.2 Body\n   must\nA. More\n   SHALL'),
   ).toEqual(['2.1', 'A'])
+  expect(demandingSections('13. References\n\nAppendix A\n\n   It MUST.\nAppendix B: More\n')).toEqual(['A'])
   expect(demandingSections('1. Before the capitals\n   It must be.\nA3.2 More\n   and shall.')).toEqual(['1', 'A3.2'])
 })
