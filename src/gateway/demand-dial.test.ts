@@ -195,6 +195,22 @@ test('at-once: a peer that went is dialled until it is back', async () => {
   expect(marks(two.fastPath)).toEqual([1])
 })
 
+test('the peer hung up and then lost its SAs without a word: the next dial makes new ones', async () => {
+  const world = new World()
+  const { two, first, second } = await pairOf(world, { ...toBonn, start: 'at-once' }, { ...toAachen, start: 'by-peer' })
+  await world.run(10_000)
+  expect(second.disconnect('aachen')).toBe(1)
+  await world.run(300)
+  expect(stateOf(first)).toEqual(['bonn down'])
+  // What it says when it stops is lost.
+  two.host.unplugged = true
+  await world.of(second.stop())
+  two.host.unplugged = false
+  const again = await world.of(createGateway(two, bonn({ ...toAachen, start: 'by-peer' })))
+  await world.run(10_000)
+  expect([stateOf(first), stateOf(again)]).toEqual([['bonn up'], ['aachen up']])
+})
+
 test('the site’s user from somewhere else is refused, with the reason', async () => {
   const world = new World()
   const one = world.machine('203.0.113.77')

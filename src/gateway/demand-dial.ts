@@ -59,6 +59,8 @@ type Site = {
   /** Which of its addresses is tried, among all of all peers. */
   at: number
   attempt: Attempt | undefined
+  /** The peer over which we dialled last. */
+  spent: PeerId | undefined
   readonly links: Map<CallId, Link>
   /** The one that has the networks. */
   carrier: Link | undefined
@@ -283,7 +285,10 @@ export class DemandDial {
       const standing = [...endpoint().peers.values()].find(
         ({ up, site: other, path }) => up && other === undefined && path.remote.address === remote,
       )
-      if (standing) return this.#call(site, attempt, standing)
+      // Over the SAs of the last link nothing may come any more, if the peer has started anew: dead-peer detection takes a minute, new SAs a moment.
+      const spent = standing !== undefined && standing.id === site.spent && standing.calls.size === 0
+      if (spent) endpoint().ike({ on: 'disconnect', peer: standing.id, reason: 'dialled anew' })
+      else if (standing) return this.#call(site, attempt, standing)
       endpoint().ike({
         on: 'connect',
         request: attempt.request,
@@ -297,6 +302,7 @@ export class DemandDial {
 
   #call(site: Site, attempt: Attempt, peer: Peer): void {
     attempt.peer = peer.id
+    site.spent = peer.id
     const { request } = attempt
     this.#parts.endpoint().l2tp({ on: 'call', request, peer: peer.id, localPort: l2tpPort, remotePort: l2tpPort })
     site.why = undefined
@@ -412,6 +418,7 @@ export class DemandDial {
       addresses: new PeerAddresses(entry.name, entry.peers),
       at: 0,
       attempt: undefined,
+      spent: undefined,
       links: new Map(),
       carrier: undefined,
       failures: 0,
