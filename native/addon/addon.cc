@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "addon/bench-function.h"
+#include "addon/cipher-function.h"
 #include "addon/data-plane-object.h"
 #include "addon/engines-function.h"
 #include "addon/holder-function.h"
@@ -20,6 +21,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("benchFlood", Napi::Function::New(env, gatehouse::addon::benchFlood, "benchFlood"));
   exports.Set("exchangeKeys", Napi::Function::New(env, gatehouse::addon::exchangeKeys, "exchangeKeys"));
+  exports.Set("exchangeKeysAtOnce",
+              Napi::Function::New(env, gatehouse::addon::exchangeKeysAtOnce, "exchangeKeysAtOnce"));
+  exports.Set("codeCbc", Napi::Function::New(env, gatehouse::addon::codeCbc, "codeCbc"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
   exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));
   exports.Set("keepHolderKey", Napi::Function::New(env, gatehouse::addon::keepHolderKey, "keepHolderKey"));

@@ -6,7 +6,8 @@ endif()
 add_library(gatehouse SHARED ${ADDON_SOURCES} ${CMAKE_JS_SRC})
 set_target_properties(gatehouse PROPERTIES PREFIX "" SUFFIX ".node")
 target_include_directories(gatehouse SYSTEM PRIVATE ${CMAKE_JS_INC})
-target_compile_definitions(gatehouse PRIVATE NAPI_VERSION=8)
+# An exception that an environment on its way out does not take is nobody's: a worker thread may be ended at any call.
+target_compile_definitions(gatehouse PRIVATE NAPI_VERSION=8 NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
 target_link_libraries(gatehouse PRIVATE gatehouse-core ${CMAKE_JS_LIB})
 # Only Node-API's entry points are visible; libcrypto's and ipsec-mb's symbols are not. Never unloaded: libcrypto and thread-locals of worker
 # threads have destructors in this object.

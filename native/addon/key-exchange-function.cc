@@ -18,6 +18,14 @@ Napi::Uint8Array toJs(Napi::Env env, const std::vector<uint8_t>& octets) {
   return array;
 }
 
+Napi::Value toJs(Napi::Env env, const std::optional<crypto::Exchanged>& exchanged) {
+  if (!exchanged) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("publicValue", toJs(env, exchanged->publicValue));
+  object.Set("shared", toJs(env, exchanged->shared));
+  return object;
+}
+
 /// Deletes itself once its promise is settled.
 class Job : public Napi::AsyncWorker {
  public:
@@ -32,14 +40,7 @@ class Job : public Napi::AsyncWorker {
  protected:
   void Execute() override { result_ = crypto::exchangeKeys(group_, peerPublic_); }
 
-  void OnOK() override {
-    const Napi::Env env = Env();
-    if (!result_) return promise_.Resolve(env.Undefined());
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("publicValue", toJs(env, result_->publicValue));
-    object.Set("shared", toJs(env, result_->shared));
-    promise_.Resolve(object);
-  }
+  void OnOK() override { promise_.Resolve(toJs(Env(), result_)); }
 
   void OnError(const Napi::Error& error) override { promise_.Reject(error.Value()); }
 
@@ -57,6 +58,10 @@ Napi::Value exchangeKeys(const Napi::CallbackInfo& info) {
   auto* job = new Job(info.Env(), info[0].As<Napi::String>(), {octets.begin(), octets.end()});
   job->Queue();
   return job->promise();
+}
+
+Napi::Value exchangeKeysAtOnce(const Napi::CallbackInfo& info) {
+  return toJs(info.Env(), crypto::exchangeKeys(info[0].As<Napi::String>().Utf8Value(), octetsOf(info[1])));
 }
 
 }  // namespace gatehouse::addon

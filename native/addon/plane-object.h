@@ -14,7 +14,7 @@
 #include "addon/exit-guard.h"
 #include "addon/values.h"
 #include "linux/open-error.h"
-#include "pipeline/commands.h"
+#include "pipeline/messages.h"
 
 namespace gatehouse::addon {
 
@@ -48,15 +48,9 @@ class PlaneObject : public Napi::ObjectWrap<Self> {
   static std::vector<Napi::ClassPropertyDescriptor<Self>> methods(
       std::vector<Napi::ClassPropertyDescriptor<Self>> own) {
     std::vector<Napi::ClassPropertyDescriptor<Self>> all{
-        Base::InstanceMethod("ports", &Self::ports),
-        Base::InstanceMethod("description", &Self::description),
-        Base::InstanceMethod("sendIke", &Self::sendIke),
-        Base::InstanceMethod("sendKeepalive", &Self::sendKeepalive),
-        Base::InstanceMethod("sendControl", &Self::sendControl),
-        Base::InstanceMethod("sendPpp", &Self::sendPpp),
-        Base::InstanceMethod("drain", &Self::drain),
-        Base::InstanceMethod("activity", &Self::activity),
-        Base::InstanceMethod("counters", &Self::counters),
+        Base::InstanceMethod("ports", &Self::ports),       Base::InstanceMethod("description", &Self::description),
+        Base::InstanceMethod("send", &Self::send),         Base::InstanceMethod("drain", &Self::drain),
+        Base::InstanceMethod("activity", &Self::activity), Base::InstanceMethod("counters", &Self::counters),
         Base::InstanceMethod("close", &Self::close),
     };
     all.insert(all.end(), own.begin(), own.end());
@@ -78,26 +72,13 @@ class PlaneObject : public Napi::ObjectWrap<Self> {
     return Napi::String::New(info.Env(), open_ ? open_->plane.description() : "closed");
   }
 
-  void sendIke(const Napi::CallbackInfo& info) {
-    pipeline::Cursor cursor(octetsOf(info[0]));
-    const pipeline::Path path = cursor.path();
-    if (open_ && !cursor.failed()) open_->plane.sendIke(path, octetsOf(info[1]));
-  }
-
-  void sendKeepalive(const Napi::CallbackInfo& info) {
-    pipeline::Cursor cursor(octetsOf(info[0]));
-    const pipeline::Path path = cursor.path();
-    if (open_ && !cursor.failed()) open_->plane.sendKeepalive(path);
-  }
-
-  void sendControl(const Napi::CallbackInfo& info) {
-    if (open_)
-      open_->plane.sendControl(numberOf(info[0]), static_cast<uint16_t>(numberOf(info[1])),
-                               static_cast<uint16_t>(numberOf(info[2])), octetsOf(info[3]));
-  }
-
-  void sendPpp(const Napi::CallbackInfo& info) {
-    if (open_) open_->plane.sendPpp(numberOf(info[0]), static_cast<uint16_t>(numberOf(info[1])), octetsOf(info[2]));
+  /// The first so many octets of an array.
+  void send(const Napi::CallbackInfo& info) {
+    const auto octets = octetsOf(info[0]);
+    const size_t length = numberOf(info[1]);
+    if (length > octets.size()) throw Napi::RangeError::New(info.Env(), "the batch is longer than its array");
+    if (open_ && !pipeline::sendMessages(octets.first(length), open_->plane))
+      throw Napi::Error::New(info.Env(), "the batch of messages is broken");
   }
 
   // Twice the octets written, plus one if there is more: one number, so that nothing is allocated.

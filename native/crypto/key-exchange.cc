@@ -2,6 +2,8 @@
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
 
 #include <array>
 #include <memory>
@@ -16,9 +18,11 @@ struct Free {
   void operator()(BIGNUM* number) const { BN_clear_free(number); }
   void operator()(BN_CTX* scratch) const { BN_CTX_free(scratch); }
   void operator()(BN_MONT_CTX* context) const { BN_MONT_CTX_free(context); }
+  void operator()(EC_POINT* point) const { EC_POINT_clear_free(point); }
 };
 using Number = std::unique_ptr<BIGNUM, Free>;
 using Scratch = std::unique_ptr<BN_CTX, Free>;
+using Point = std::unique_ptr<EC_POINT, Free>;
 
 struct Group {
   std::string_view name;
@@ -76,11 +80,60 @@ bool write(const BIGNUM* number, std::size_t octets, std::vector<std::uint8_t>& 
   return BN_bn2binpad(number, to.data(), static_cast<int>(octets)) == static_cast<int>(octets);
 }
 
+constexpr std::size_t p256Octets = 32;
+
+/// Nullptr where memory was short at the first use. Read by any number of threads, never destroyed.
+const EC_GROUP* p256() {
+  static const EC_GROUP* const group = [] {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr);
+    return EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  }();
+  return group;
+}
+
+/// RFC 5903 §7: a public value is x and y, the secret x alone. A point off the curve is refused where it is set; there is none of small order.
+std::optional<Exchanged> exchangeP256(std::span<const std::uint8_t> peerPublic) {
+  const EC_GROUP* group = p256();
+  if (group == nullptr || peerPublic.size() != 2 * p256Octets) return std::nullopt;
+  const Scratch scratch(BN_CTX_new());
+  const Number secret(BN_new());
+  const Number x(BN_bin2bn(peerPublic.data(), p256Octets, nullptr));
+  const Number y(BN_bin2bn(&peerPublic[p256Octets], p256Octets, nullptr));
+  const Point peer(EC_POINT_new(group));
+  const Point ours(EC_POINT_new(group));
+  const Point shared(EC_POINT_new(group));
+  if (!scratch || !secret || !x || !y || !peer || !ours || !shared) return std::nullopt;
+  if (EC_POINT_set_affine_coordinates(group, peer.get(), x.get(), y.get(), scratch.get()) != 1) return std::nullopt;
+  // As libcrypto's own keys have it: the time of what is done with a number so marked does not depend on it.
+  BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
+  do {
+    if (BN_priv_rand_range(secret.get(), EC_GROUP_get0_order(group)) != 1) return std::nullopt;
+  } while (BN_is_zero(secret.get()));
+  Exchanged result;
+  result.publicValue.resize(2 * p256Octets);
+  result.shared.resize(p256Octets);
+  const auto coordinates = [&](const EC_POINT* point) {
+    return EC_POINT_get_affine_coordinates(group, point, x.get(), y.get(), scratch.get()) == 1;
+  };
+  const auto put = [&](const BIGNUM* number, std::uint8_t* to) {
+    return BN_bn2binpad(number, to, p256Octets) == static_cast<int>(p256Octets);
+  };
+  const bool fine = EC_POINT_mul(group, ours.get(), secret.get(), nullptr, nullptr, scratch.get()) == 1 &&
+                    coordinates(ours.get()) && put(x.get(), result.publicValue.data()) &&
+                    put(y.get(), &result.publicValue[p256Octets]) &&
+                    EC_POINT_mul(group, shared.get(), nullptr, peer.get(), secret.get(), scratch.get()) == 1 &&
+                    EC_POINT_is_at_infinity(group, shared.get()) == 0 && coordinates(shared.get()) &&
+                    put(x.get(), result.shared.data());
+  if (!fine) return std::nullopt;
+  return result;
+}
+
 }  // namespace
 
 Exchanged::~Exchanged() { wipe(std::span(shared)); }
 
 std::optional<Exchanged> exchangeKeys(std::string_view name, std::span<const std::uint8_t> peerPublic) {
+  if (name == "ecp256") return exchangeP256(peerPublic);
   std::size_t index = 0;
   while (index < groups.size() && groups[index].name != name) index++;
   const Prepared* group = index < groups.size() ? prepared(index) : nullptr;

@@ -57,6 +57,8 @@ class KernelPlane {
   void sendKeepalive(const Path& path);
   void sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> message);
   void sendPpp(uint32_t session, uint16_t protocol, std::span<const uint8_t> payload);
+  /// As pipeline::DataPlane has it; here nothing is gathered.
+  void flush() {}
 
   /// After opening with `resume`, once what lives has been named again: the rest of what a former process left goes.
   void forgetTheRest();

@@ -1,10 +1,12 @@
 #include "pipeline/data-plane.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <thread>
 
 #include "linux/open-error.h"
+#include "pipeline/datagrams.h"
 #include "pipeline/do-nothing-engine.h"
 
 namespace gatehouse::pipeline {
@@ -37,12 +39,13 @@ class NoTun : public PacketSink {
 
 struct DataPlane::Sender {
   Sender(Context& context, const Sockets& sockets)
-      : esp(*context.engine), outbound(context, esp, sockets, events, counters, tun) {}
+      : esp(*context.engine), outbound(context, esp, sockets, events, counters, tun), datagrams(counters) {}
   Events events;
   Counters counters;
   NoTun tun;
   esp::Worker esp;
   Outbound outbound;
+  Datagrams datagrams;
 };
 
 DataPlane::DataPlane(const DataPlaneOptions& options, std::function<void()> onWake) : control_(context_, os::routeMtu) {
@@ -114,6 +117,8 @@ void DataPlane::describe() {
 
 std::optional<Failure> DataPlane::apply(std::span<const uint8_t> list) {
   if (!sender_) return Failure{"closed", "the data plane is closed"};
+  // What was sent before goes by what was there before; and it points into what may go now.
+  flush();
   auto failure = control_.apply(list);
   if (!failure) {
     // In place, with room behind for nothing: sealing copies.
@@ -130,23 +135,25 @@ void DataPlane::sendIke(const Path& path, std::span<const uint8_t> message) {
   const Sockets& sockets = workers_[0]->sockets();
   const bool plain = path.local.port == context_.ikePort;
   const os::Socket* socket = Sockets::serving(plain ? sockets.ike : sockets.natt, path.local.address);
-  if (socket == nullptr) {
-    sender_->counters.add(Counter::dropSend);
-    return;
-  }
-  std::vector<uint8_t> marked(nonEspMarker + message.size());
-  std::copy(message.begin(), message.end(), marked.begin() + nonEspMarker);
-  const size_t skip = plain ? nonEspMarker : 0;
-  const os::Outgoing item{marked.data() + skip, static_cast<uint32_t>(marked.size() - skip), 0, &path};
-  if (os::sendAll(*socket, &item, 1).failed != 0) sender_->counters.add(Counter::dropSend);
+  const std::array<uint8_t, nonEspMarker> marker{};
+  sendPlain(socket, path, std::span(marker).first(plain ? 0 : nonEspMarker), message);
 }
 
 void DataPlane::sendKeepalive(const Path& path) {
   if (!sender_) return;
   const os::Socket* socket = Sockets::serving(workers_[0]->sockets().natt, path.local.address);
-  const uint8_t octet = 0xFF;
-  const os::Outgoing item{&octet, 1, 0, &path};
-  if (socket == nullptr || os::sendAll(*socket, &item, 1).failed != 0) sender_->counters.add(Counter::dropSend);
+  const std::array<uint8_t, 1> octet{0xFF};
+  sendPlain(socket, path, {}, octet);
+}
+
+void DataPlane::sendPlain(const os::Socket* socket, const Path& path, std::span<const uint8_t> head,
+                          std::span<const uint8_t> message) {
+  if (socket == nullptr) {
+    sender_->counters.add(Counter::dropSend);
+    return;
+  }
+  if (sender_->outbound.holdsFor(path.remote.address)) sender_->outbound.flush();
+  sender_->datagrams.put(*socket, path, head, message);
 }
 
 void DataPlane::sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> message) {
@@ -156,8 +163,8 @@ void DataPlane::sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePo
     sender_->counters.add(Counter::dropNoPair);
     return;
   }
-  if (sender_->outbound.control(*found, localPort, remotePort, message)) sender_->outbound.flush();
-  if (sender_->events.takePushed()) context_.wake();
+  keepOrder(*found);
+  sender_->outbound.control(*found, localPort, remotePort, message);
 }
 
 void DataPlane::sendPpp(uint32_t session, uint16_t protocol, std::span<const uint8_t> payload) {
@@ -167,7 +174,20 @@ void DataPlane::sendPpp(uint32_t session, uint16_t protocol, std::span<const uin
     sender_->counters.add(Counter::dropNoPair);
     return;
   }
-  if (sender_->outbound.ppp(*found, protocol, payload)) sender_->outbound.flush();
+  keepOrder(found->peer);
+  sender_->outbound.ppp(*found, protocol, payload);
+}
+
+void DataPlane::keepOrder(const Peer& peer) {
+  const Pair* pair = peer.active.load(std::memory_order_acquire);
+  if (pair != nullptr && sender_->datagrams.holdsFor(pair->route.get()->path.remote.address))
+    sender_->datagrams.flush();
+}
+
+void DataPlane::flush() {
+  if (!sender_) return;
+  sender_->outbound.flush();
+  sender_->datagrams.flush();
   if (sender_->events.takePushed()) context_.wake();
 }
 

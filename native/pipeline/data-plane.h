@@ -43,10 +43,13 @@ class DataPlane {
   [[nodiscard]] const std::string& description() const { return description_; }
 
   std::optional<Failure> apply(std::span<const uint8_t> list);
+
+  // Gathered until flush(), so that messages to many peers take one system call. Those to one address leave in the order of the calls.
   void sendIke(const Path& path, std::span<const uint8_t> message);
   void sendKeepalive(const Path& path);
   void sendControl(uint32_t peer, uint16_t localPort, uint16_t remotePort, std::span<const uint8_t> message);
   void sendPpp(uint32_t session, uint16_t protocol, std::span<const uint8_t> payload);
+  void flush();
 
   /// Re-arms the wake-up, then moves events, each behind four octets of length, to `to`. `more`: some are left.
   size_t drain(std::span<uint8_t> to, bool& more);
@@ -63,6 +66,10 @@ class DataPlane {
 
   void openSockets(const DataPlaneOptions& options, uint32_t workers, std::vector<Sockets>& sockets);
   void describe();
+  void sendPlain(const os::Socket* socket, const Path& path, std::span<const uint8_t> head,
+                 std::span<const uint8_t> message);
+  /// What waits for the peer outside its SAs leaves before what is put into them now.
+  void keepOrder(const Peer& peer);
 
   Context context_;
   Control control_;

@@ -343,6 +343,11 @@ Outbound::Run* Outbound::runFor(Pair& pair, const Route& route, uint32_t sealed,
   return &run;
 }
 
+bool Outbound::holdsFor(const Address& remote) const {
+  return std::any_of(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(runCount_),
+                     [&](const Run& run) { return run.route->path.remote.address == remote; });
+}
+
 void Outbound::flush() {
   if (packetCount_ == 0) return;
   lockPairs();

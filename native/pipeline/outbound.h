@@ -30,6 +30,8 @@ class Outbound {
   bool ppp(Session& session, uint16_t protocol, std::span<const uint8_t> payload);
   /// Seals and sends what was gathered.
   void flush();
+  /// Something gathered goes to this outer address.
+  [[nodiscard]] bool holdsFor(const Address& remote) const;
 
   /// Octets of IP packet that may go through the session on this route without being cut on the way.
   static uint32_t innerMtu(const Route& route, const Session& session, const SessionConfiguration& configuration);

@@ -1,6 +1,7 @@
 // This machine, as the gateway and the client see it: the one place where the Linux implementations are put together.
 import { resolve4 } from 'node:dns/promises'
 import process from 'node:process'
+import { codeCbcBy } from '../crypto/cipher.ts'
 import type { Platform } from '../gateway/platform.ts'
 import { loadNative } from '../platform/addon.ts'
 import { openDnsForwarder } from '../platform/dns-forwarder.ts'
@@ -34,6 +35,8 @@ export type LinuxPlatform = Platform & { readonly hitless: Hitless }
 /** The machine; `store` keeps the journal by which a killed daemon's traces are removed. Without a wish (a client) the plane is userland. */
 export function linuxPlatform(log: Log, store: Store | undefined, wish?: DataplaneWish): LinuxPlatform {
   const choice = wish && chosen(wish)
+  const native = loadNative()
+  codeCbcBy(native.codeCbc)
   const hitless = hitlessOf(log, store, choice?.plane)
   return {
     clock: systemClock,
@@ -42,7 +45,7 @@ export function linuxPlatform(log: Log, store: Store | undefined, wish?: Datapla
     log,
     hitless,
     journal: hitless.is === 'on' ? hitless.journal : undefined,
-    work: dhWork(loadNative()),
+    work: dhWork(native),
     certificates: certificateThread((why) =>
       log.write({
         at: new Date(),

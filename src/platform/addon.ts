@@ -35,10 +35,8 @@ export type NativeKernelOptions = Omit<NativeOptions, 'workers' | 'engine'> & {
 export interface NativePlane {
   ports(): { ike: number; natt: number }
   description(): string
-  sendIke(path: Uint8Array, octets: Uint8Array): void
-  sendKeepalive(path: Uint8Array): void
-  sendControl(peer: number, localPort: number, remotePort: number, octets: Uint8Array): void
-  sendPpp(session: number, protocol: number, payload: Uint8Array): void
+  /** Sends the messages that stand in the first `length` octets (native/pipeline/messages.h). */
+  send(messages: Uint8Array, length: number): void
   /** Twice the octets written to `into`, plus one if more is waiting. */
   drain(into: Uint8Array): number
   activity(): Uint8Array
@@ -147,6 +145,8 @@ export type NativeKernelProbe = {
   readonly missing: readonly string[]
 }
 
+export type NativeExchanged = { readonly publicValue: Uint8Array; readonly shared: Uint8Array }
+
 export type NativeModule = NativeEngines & {
   readonly DataPlane: new (options: NativeOptions, wake: () => void) => NativeDataPlane
   readonly KernelPlane: new (options: NativeKernelOptions, wake: () => void) => NativeKernelPlane
@@ -179,10 +179,11 @@ export type NativeModule = NativeEngines & {
     readonly processorSeconds: number
   }
   /** As native/crypto/key-exchange.h has it, on Node's thread pool; `group` is one of MODP. */
-  readonly exchangeKeys: (
-    group: string,
-    peerPublic: Uint8Array,
-  ) => Promise<{ readonly publicValue: Uint8Array; readonly shared: Uint8Array } | undefined>
+  readonly exchangeKeys: (group: string, peerPublic: Uint8Array) => Promise<NativeExchanged | undefined>
+  /** The same on this thread, for ECP256. */
+  readonly exchangeKeysAtOnce: (group: string, peerPublic: Uint8Array) => NativeExchanged | undefined
+  /** As native/addon/cipher-function.h has it: key, IV and text stand in `octets` one after the other. */
+  readonly codeCbc: (encrypt: boolean, octets: Uint8Array, key: number, iv: number, text: number) => boolean
   /** The journal's key with the holder at `where` (a socket's path, or `systemd`). All three throw an OpenError where nobody is there. */
   readonly holderKey: (where: string) => Uint8Array | undefined
   readonly keepHolderKey: (where: string, key: Uint8Array) => void

@@ -37,46 +37,136 @@ const changeCode = {
   removeTunnel: 11,
 } as const satisfies Record<Change['do'], number>
 
-/** Octets of a list of changes. They contain keys, and there is no other copy: the caller wipes them. Throws ChangeError. */
-export function encodeChanges(changes: readonly Change[]): Uint8Array {
-  const to = new SecretWriter()
-  for (const change of changes) putChange(to, change)
-  return to.done()
+/**
+ * Gives the octets of a list of changes to `use`. They contain keys, and there is no other copy: they are wiped when it returns. Throws ChangeError, and what
+ * `use` throws.
+ */
+export function withChanges<Result>(changes: readonly Change[], use: (octets: Uint8Array) => Result): Result {
+  try {
+    for (const change of changes) putChange(changesWritten, change)
+    return use(changesWritten.written())
+  } finally {
+    changesWritten.clear()
+  }
 }
 
-/** As wire's Writer, but it leaves no copy of keys behind when it grows, and none when it is done. */
+/** As wire's Writer, but it leaves no copy of secrets behind when it grows, and is used again and again: to allocate it anew costs more than to write. */
 class SecretWriter {
-  #octets = new Uint8Array(1024)
+  readonly #usual: number
+  #octets: Uint8Array
   #length = 0
 
+  /** `usual`: so much is kept; what it grows beyond goes when it is cleared. */
+  constructor(usual: number) {
+    this.#usual = usual
+    this.#octets = new Uint8Array(usual)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Begins with what was written. */
+  get octets(): Uint8Array {
+    return this.#octets
+  }
+
   u8(value: number): this {
-    return this.put([value])
+    this.#grow(1)
+    this.#octets[this.#length++] = value
+    return this
   }
 
   u16(value: number): this {
-    return this.put([(value >>> 8) & 0xff, value & 0xff])
+    this.#grow(2)
+    this.#octets[this.#length++] = value >>> 8
+    this.#octets[this.#length++] = value
+    return this
   }
 
   u32(value: number): this {
     return this.u16(value >>> 16).u16(value & 0xffff)
   }
 
-  put(octets: ArrayLike<number>): this {
-    const length = this.#length + octets.length
-    if (length > this.#octets.length) {
-      const larger = new Uint8Array(2 * length)
-      larger.set(this.#octets)
-      this.#octets.fill(0)
-      this.#octets = larger
-    }
+  put(octets: Uint8Array): this {
+    this.#grow(octets.length)
     this.#octets.set(octets, this.#length)
-    this.#length = length
+    this.#length += octets.length
     return this
   }
 
-  /** What was written: a view of the only copy. */
-  done(): Uint8Array {
+  /** A view of the only copy. */
+  written(): Uint8Array {
     return this.#octets.subarray(0, this.#length)
+  }
+
+  clear(): void {
+    this.#octets.fill(0, 0, this.#length)
+    this.#length = 0
+    if (this.#octets.length > this.#usual) this.#octets = new Uint8Array(this.#usual)
+  }
+
+  #grow(by: number): void {
+    const length = this.#length + by
+    if (length <= this.#octets.length) return
+    const larger = new Uint8Array(Math.max(2 * this.#octets.length, length))
+    larger.set(this.#octets)
+    this.#octets.fill(0)
+    this.#octets = larger
+  }
+}
+
+const changesWritten = new SecretWriter(4096)
+
+const messageCode = { ike: 1, keepalive: 2, control: 3, ppp: 4 } as const
+
+/** Messages on their way down, one after the other in one array (native/pipeline/messages.h reads them). They may hold a password: `clear` wipes them. */
+export class MessageBatch {
+  readonly #to = new SecretWriter(32 * 1024)
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  ike(path: Path, octets: Uint8Array): void {
+    this.#begin(messageCode.ike)
+    putPath(this.#to, path)
+    this.#to.u32(octets.length).put(octets)
+  }
+
+  keepalive(path: Path): void {
+    this.#begin(messageCode.keepalive)
+    putPath(this.#to, path)
+  }
+
+  control(peer: number, localPort: number, remotePort: number, octets: Uint8Array): void {
+    this.#begin(messageCode.control)
+    this.#to.u32(peer).u16(localPort).u16(remotePort).u32(octets.length).put(octets)
+  }
+
+  ppp(session: number, protocol: number, payload: Uint8Array): void {
+    this.#begin(messageCode.ppp)
+    this.#to.u32(session).u16(protocol).u32(payload.length).put(payload)
+  }
+
+  /** Gives an array and how much of its beginning was written. */
+  hand(to: (octets: Uint8Array, length: number) => void): void {
+    try {
+      to(this.#to.octets, this.#to.length)
+    } finally {
+      this.clear()
+    }
+  }
+
+  clear(): void {
+    this.#to.clear()
+    this.#count = 0
+  }
+
+  #begin(code: number): void {
+    this.#count++
+    this.#to.u8(code)
   }
 }
 
@@ -202,8 +292,11 @@ function putFlag(to: SecretWriter, flag: boolean): void {
   to.u8(flag ? 1 : 0)
 }
 
+/** Names of algorithms: ASCII. */
 function putText(to: SecretWriter, text: string): void {
-  putShort(to, new TextEncoder().encode(text), 'name')
+  if (text.length > 255) throw new ChangeError('unknown-algorithm', `a name of ${text.length} characters`)
+  to.u8(text.length)
+  for (let i = 0; i < text.length; i++) to.u8(text.charCodeAt(i))
 }
 
 function putShort(to: SecretWriter, octets: Uint8Array, what: string): void {
@@ -222,12 +315,6 @@ function putPath(to: SecretWriter, path: Path): void {
     putAddress(to, address)
     to.u16(port)
   }
-}
-
-export function encodePath(path: Path): Uint8Array {
-  const to = new SecretWriter()
-  putPath(to, path)
-  return to.done()
 }
 
 function takeEndpoint(from: Reader) {

@@ -1,11 +1,18 @@
 // What the native fast paths share: events drained in batches on the main thread, calls passed on as numbers and octets.
+import process from 'node:process'
 import { addressOctets, type Path } from '../wire/address.ts'
 import type { NativeOptions, NativePlane } from './addon.ts'
 import type { Activity, Change, FastPath, FastPathEvent, FastPathOptions, PeerId, SessionId } from './fast-path.ts'
-import { ChangeError, decodeActivity, decodeEvents, encodeChanges, encodePath, splitNetwork } from './native-codec.ts'
+import { ChangeError, decodeActivity, decodeEvents, MessageBatch, splitNetwork, withChanges } from './native-codec.ts'
 
 /** One drain's room: a few hundred usual events, and always more than the largest one. */
 const drainOctets = 256 * 1024
+
+/**
+ * Our own: messages that leave together. A system call for each costs the kernel more than the packet; but nobody shall wait for another's work longer than a
+ * millisecond or two.
+ */
+const mostTogether = 24
 
 export abstract class NativePath<Plane extends NativePlane> implements FastPath {
   abstract readonly kind: FastPath['kind']
@@ -13,6 +20,9 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   protected readonly native: Plane
   readonly #why: string | undefined
   readonly #buffer = new Uint8Array(drainOctets)
+  /** What is sent within one turn of the event loop leaves at its end, if not before. */
+  readonly #messages = new MessageBatch()
+  readonly #flush = () => this.#send()
   /** Outcomes that are known here, told before anything that came later. */
   #outcomes: FastPathEvent[] = []
   #receive: ((batch: readonly FastPathEvent[]) => void) | undefined
@@ -36,13 +46,10 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   }
 
   apply(job: number, changes: readonly Change[]): void {
+    // What was sent before goes by what was there before.
+    this.#send()
     try {
-      const octets = encodeChanges(changes)
-      try {
-        this.applyOctets(job, octets)
-      } finally {
-        octets.fill(0)
-      }
+      withChanges(changes, (octets) => this.applyOctets(job, octets))
     } catch (error) {
       if (!(error instanceof ChangeError)) throw error
       this.told(job, { code: error.code, message: error.message })
@@ -58,19 +65,23 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   }
 
   sendIke(path: Path, octets: Uint8Array): void {
-    this.native.sendIke(encodePath(path), octets)
+    this.#messages.ike(path, octets)
+    this.#sent()
   }
 
   sendKeepalive(path: Path): void {
-    this.native.sendKeepalive(encodePath(path))
+    this.#messages.keepalive(path)
+    this.#sent()
   }
 
   sendControl(peer: PeerId, localPort: number, remotePort: number, octets: Uint8Array): void {
-    this.native.sendControl(peer, localPort, remotePort, octets)
+    this.#messages.control(peer, localPort, remotePort, octets)
+    this.#sent()
   }
 
   sendPpp(session: SessionId, protocol: number, payload: Uint8Array): void {
-    this.native.sendPpp(session, protocol, payload)
+    this.#messages.ppp(session, protocol, payload)
+    this.#sent()
   }
 
   activity(): Activity {
@@ -82,9 +93,19 @@ export abstract class NativePath<Plane extends NativePlane> implements FastPath 
   }
 
   async close(): Promise<void> {
+    this.#send()
     this.#closed = true
     this.#outcomes = []
     this.native.close()
+  }
+
+  #sent(): void {
+    if (this.#messages.count === 1) process.nextTick(this.#flush)
+    else if (this.#messages.count >= mostTogether) this.#send()
+  }
+
+  #send(): void {
+    if (this.#messages.count > 0) this.#messages.hand((octets, length) => this.native.send(octets, length))
   }
 
   #schedule(): void {

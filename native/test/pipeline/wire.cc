@@ -12,6 +12,7 @@
 
 #include "esp/worker.h"
 #include "pipeline/data-plane.h"
+#include "pipeline/messages.h"
 #include "test/pipeline/packets.h"
 
 namespace gatehouse::test {
@@ -111,12 +112,19 @@ class Wire {
                  sizeof name) >= 0);
   }
 
-  /// The payload of the next ESP packet that the data plane sends; empty if none comes.
-  Octets receive() {
+  /// The next datagram that the data plane sends; empty if none comes.
+  Octets receiveRaw(int patience = 2000) {
     pollfd waiting{socket_.get(), POLLIN, 0};
-    if (poll(&waiting, 1, 2000) <= 0) return {};
+    if (poll(&waiting, 1, patience) <= 0) return {};
     Octets octets(65536);
     octets.resize(static_cast<size_t>(recv(socket_.get(), octets.data(), octets.size(), 0)));
+    return octets;
+  }
+
+  /// The payload of the next ESP packet that the data plane sends; empty if none comes.
+  Octets receive() {
+    Octets octets = receiveRaw();
+    if (octets.empty()) return {};
     esp::InboundPacket packet{.esp = octets.data(), .length = static_cast<uint32_t>(octets.size())};
     const esp::EpochDomain::Guard guard(reader_);
     worker_.open(table_, {&packet, 1});
@@ -156,6 +164,11 @@ class Wire {
     }
     CHECK(false);
     return 0;
+  }
+
+  [[nodiscard]] Path path() const {
+    return {{Address::from(loopbackOctets(1).data(), 4), plane->nattPort()},
+            {Address::from(loopbackOctets(2).data(), 4), port}};
   }
 
   std::unique_ptr<DataPlane> plane;
@@ -246,6 +259,7 @@ TEST(
     Wire wire;
     wire.addPeer(1, 1000, natOa, true);
     wire.plane->sendControl(1, 1701, 51000, fromHex("c80200140000000000000000 8008000000000001"));
+    wire.plane->flush();
     const Octets payload = wire.receive();
     CHECK_EQUAL(toHex(payload.data(), 6), std::string("06a5c738001c"));
     CHECK_EQUAL(toHex(&payload[8], payload.size() - 8), std::string("c802001400000000000000008008000000000001"));
@@ -262,20 +276,72 @@ TEST("wire: PPP frames go out without flags and without a checksum, LCP uncompre
   Wire wire;
   wire.addPeer(1, 1000, false, true);
   wire.plane->sendPpp(1, 0xC021, fromHex("09010008"));
+  wire.plane->flush();
   CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800160000"
                                                  "00020c010d01"
                                                  "ff03c021"
                                                  "09010008"));
   wire.plane->sendPpp(1, 0x8021, fromHex("01010004"));
+  wire.plane->flush();
   CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800140000"
                                                  "00020c010d01"
                                                  "8021"
                                                  "01010004"));
   wire.plane->sendPpp(1, 0x0021, fromHex("45"));
+  wire.plane->flush();
   CHECK_EQUAL(toHex(wire.receive()), std::string("06a5c73800100000"
                                                  "00020c010d01"
                                                  "21"
                                                  "45"));
+}
+
+TEST("wire: messages wait for the flush, and those to one address leave in the order in which they were given") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, true);
+  wire.plane->sendIke(wire.path(), fromHex("11"));
+  wire.plane->sendPpp(1, 0xC021, fromHex("09010008"));
+  wire.plane->sendPpp(1, 0xC021, fromHex("09020008"));
+  wire.plane->sendIke(wire.path(), fromHex("22"));
+  wire.plane->sendKeepalive(wire.path());
+  wire.plane->sendControl(1, 1701, 51000, fromHex("c802000c0000000000000000"));
+  wire.plane->flush();
+  std::string order;
+  for (int i = 0; i < 6; i++) {
+    const Octets datagram = wire.receiveRaw();
+    order += datagram.size() > 12 ? "esp " : toHex(datagram) + " ";
+  }
+  CHECK_EQUAL(order, std::string("0000000011 esp esp 0000000022 ff esp "));
+  CHECK(wire.receiveRaw(0).empty());
+}
+
+TEST("wire: what was given before a change leaves before it, by the pairs that there were") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, true);
+  wire.plane->sendPpp(1, 0xC021, fromHex("09010008"));
+  CHECK(!wire.plane->apply(fromHex("0200000001")));
+  CHECK_EQUAL(wire.receive().size(), size_t{22});
+  wire.plane->sendPpp(1, 0xC021, fromHex("09010008"));
+  wire.plane->flush();
+  CHECK_EQUAL(wire.count("dropNoPair"), 1U);
+}
+
+TEST("wire: a batch of messages is given one after the other; a broken one is said so") {
+  if (!possible()) return;
+  Wire wire;
+  wire.addPeer(1, 1000, false, true);
+  CHECK(sendMessages(fromHex("04 00000001 c021 00000004 09010008"
+                             "03 00000001 06a5 c738 0000000c c802000c0000000000000000"),
+                     *wire.plane));
+  CHECK_EQUAL(wire.receive().size(), size_t{22});
+  CHECK_EQUAL(wire.receive().size(), size_t{20});
+  for (const char* broken : {"05", "04 00000001 c021 00000005 09010008", "01 04 7f000001 01f4 06", "02 00"}) {
+    about(broken);
+    CHECK(!sendMessages(fromHex(broken), *wire.plane));
+  }
+  about("");
+  CHECK(wire.receiveRaw(0).empty());
 }
 
 TEST("wire: the marker before IKE, the keepalive, and the answer from the port that was asked") {

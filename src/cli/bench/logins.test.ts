@@ -13,7 +13,7 @@ test.skipIf(!namespaces)(
     timeout: 600_000,
   },
   async () => {
-    const effort = { logins: 20, rounds: 1, storm: 20, seconds: 150, limitMilliseconds: 20 }
+    const effort = { warmUp: 5, logins: 20, rounds: 1, storm: 20, seconds: 150, limitMilliseconds: 20 }
     const results = await measureLogins(effort, () => {})
     expect(
       results.map((result) => [
