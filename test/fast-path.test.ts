@@ -32,6 +32,8 @@ type Road = {
   readonly rebind: () => Promise<Path>
   /** What becomes of the client's next datagrams. */
   readonly fault: (fault: 'none' | 'repeat' | 'corrupt') => void
+  /** A datagram from the client's address to the gateway's port 1701, in no SA. */
+  readonly inClear: (octets: Uint8Array) => void
   /** Waits until it holds, or a while. */
   readonly until: (holds: () => boolean) => Promise<void>
   readonly close: () => Promise<void>
@@ -67,6 +69,8 @@ async function fakeRoad(): Promise<Road> {
     fault: (next) => {
       fault = next
     },
+    inClear: (octets) =>
+      network.inject({ protocol: 'udp', from: source, to: { address: loopback(1), port: 1701 }, octets }),
     until: async (holds) => {
       time.run(time.now + 1000, holds)
       time.run(time.now + 20)
@@ -106,6 +110,7 @@ async function nativeRoad(workers: number, openGateway: (options: FastPathOption
   // The client sends to `entrance`; what leaves by one of the exits reaches the gateway, and comes back the same way.
   const entrance = await relaySocket(loopback(3))
   const exits = [await relaySocket(loopback(4)), await relaySocket(loopback(4))]
+  const stranger = await relaySocket(loopback(2))
   let exit = exits[0]!
   let fault: 'none' | 'repeat' | 'corrupt' = 'none'
   entrance.on('message', (message) => {
@@ -133,6 +138,7 @@ async function nativeRoad(workers: number, openGateway: (options: FastPathOption
     fault: (next) => {
       fault = next
     },
+    inClear: (octets) => stranger.send(octets, 1701, loopback(1)),
     until: async (holds) => {
       for (const end = Date.now() + 3000; !holds() && Date.now() < end; )
         await new Promise((resolve) => setTimeout(resolve, 5))
@@ -141,7 +147,7 @@ async function nativeRoad(workers: number, openGateway: (options: FastPathOption
     },
     close: async () => {
       await Promise.all([gateway.path.close(), client.path.close()])
-      for (const socket of [entrance, ...exits]) socket.close()
+      for (const socket of [entrance, stranger, ...exits]) socket.close()
     },
   }
 }
@@ -250,6 +256,18 @@ function contract(name: string, open: () => Promise<Road>): void {
         { on: 'pairUsed', peer: 1, inboundSpi: 2000 },
         { on: 'control', peer: 1, localPort: 50000, remotePort: 1701, octets: controlMessage },
       ])
+    })
+
+    test('L2TP in clear is nobody’s, whatever ids it has', async () => {
+      const { gateway, client } = await opening()
+      await connect(road)
+      const data = octets(0, 2, 0, gatewayIds.tunnel, 0, gatewayIds.session, 0xff, 3, 0xc0, 0x21, 1, 1, 0, 4)
+      for (const message of [controlMessage, data]) road.inClear(message)
+      client.path.sendControl(1, 50000, 1701, controlMessage)
+      const control = { on: 'control', peer: 1, localPort: 1701, remotePort: 50000, octets: controlMessage }
+      expect(await heard(road, gateway, 2)).toEqual([{ on: 'pairUsed', peer: 1, inboundSpi: 1000 }, control])
+      await road.until(() => true)
+      expect(take(gateway)).toEqual([])
     })
 
     test('PPP frames belong to their session', async () => {
