@@ -6,6 +6,7 @@ import { disabledAt, proposalsFor } from '../algorithms/levels.ts'
 import type { Endpoint } from '../wire/address.ts'
 import { hex, unhex } from '../wire/codec.ts'
 import { IkeCore } from './core.ts'
+import { vendorNames } from './fingerprint.ts'
 import {
   chooseNatMethod,
   detectNat,
@@ -190,4 +191,25 @@ test('RFC 3947 §3: any source port is taken, and all that we say goes to where 
   peer.path = { ...floated, remote: { ...nat, port: 61_000 } }
   peer.say(peer.inform(5, [deadPeerProbe(peer.cookies, 1, false)]))
   expect(sent()).toEqual([peer.path])
+})
+
+test('RFC 3947 §3.1: its vendor ID MUST be in our first message, and NAT-D goes to nobody who did not send one', () => {
+  const path = { local: server, remote: nat }
+  const [mm1] = new IkeCore(ikePolicy()).handle(
+    { on: 'connect', request: 1, path, ports: { local: 1701, remote: 1701 } },
+    { now: 1_000, random },
+  )
+  const { header, body } = parseHeader(mm1?.do === 'send' ? mm1.octets : new Uint8Array())
+  expect(vendorNames(parseChain(header.next, body, 'clear').payloads)).toContain('RFC 3947')
+  const legacy = { key: 'secret', ...proposalsFor('legacy'), disabled: disabledAt('legacy') }
+  const [without, having] = ['win2000-sp4-psk', 'win8-win11-psk'].map((first) => {
+    const [, mm4] = new ScriptedClient(new IkeCore(ikePolicy(legacy)), path).mainMode(
+      hexVector(`ike/first-packets/${first}`),
+    )
+    return mm4!.map(({ is }) => is)
+  })
+  expect([without, having]).toEqual([
+    ['KE', 'NONCE'],
+    ['KE', 'NONCE', 'NAT-D', 'NAT-D'],
+  ])
 })
