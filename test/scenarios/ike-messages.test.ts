@@ -227,12 +227,16 @@ test('RFC 2408 §2.5.3, §5.5, §5.13: cookies, nonces, public values, SPIs and 
 test('RFC 2409 §3.3, §5.5, §8: of the secrets and private values of both Diffie-Hellman exchanges nothing is kept', () => {
   const w = world()
   const secrets: string[] = []
+  const shared: Uint8Array[] = []
   for (const host of [w.client, w.gateway]) {
     const handle = host.handle.bind(host)
     host.handle = (input: IkeInput) => {
       const result = input.on === 'done' ? input.result : undefined
       if (result?.is === 'generated') secrets.push(hex(result.privateValue))
-      if (result?.is === 'exchanged' || result?.is === 'agreed') secrets.push(hex(result.shared))
+      if (result?.is === 'exchanged' || result?.is === 'agreed') {
+        secrets.push(hex(result.shared))
+        shared.push(result.shared)
+      }
       return handle(input)
     }
   }
@@ -244,6 +248,8 @@ test('RFC 2409 §3.3, §5.5, §8: of the secrets and private values of both Diff
   const kept = [w.client, w.gateway].flatMap(({ core }) => octetsIn(core.state).map(hex))
   expect(kept.length).toBeGreaterThan(20)
   expect(secrets.filter((secret) => kept.some((one) => one.includes(secret)))).toEqual([])
+  // Nor do the octets themselves wait for who comes by them.
+  expect(shared.map((secret) => secret.every((octet) => octet === 0))).toEqual([true, true, true, true])
 })
 
 /** All octets of a value, however deep. */

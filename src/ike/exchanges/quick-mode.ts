@@ -1,5 +1,5 @@
 // What both roles of quick mode share (RFC 2409 §5.5): SPIs, keys and the installing of the pair.
-import { sameSecret } from '../../crypto/constant-time.ts'
+import { sameSecret, wipe } from '../../crypto/constant-time.ts'
 import { hex } from '../../wire/codec.ts'
 import { WireError } from '../../wire/errors.ts'
 import type { SaPair } from '../contract.ts'
@@ -136,6 +136,8 @@ export function install(turn: Turn, sa: IkeSa, installation: Installation): void
     use: role === 'initiator' && !offer.commit && !offer.selectors.tunnel && firstOfItsKind(peer, offer.selectors),
   }
   emit(turn, { do: 'install', job, pair, newPeer })
+  // RFC 2409 §5.5: irretrievably removed from the current state.
+  if (gxy) wipe(gxy)
   const pending = { ...pendingPair(turn, sa, role, offer, nonces), truncation: firstTruncation(peer, offer) }
   advanceQuick(turn, sa, messageId, {
     is: 'installing',
