@@ -218,7 +218,7 @@ describe('AVPs', () => {
 })
 
 describe('control connection', () => {
-  // RFC 2661 §4.4.3: without a Receive Window Size the peer "MUST" be taken to have a window of 4.
+  // RFC 2661 §4.4.3: without a Receive Window Size "the peer must assume a Window Size of 4".
   test('RFC 2661 §4.4.3: the window of a peer that names none', () => {
     const trace = called()
     // Slow start is over after a dozen acknowledged messages: the window is all that holds us.
@@ -334,7 +334,7 @@ describe('control connection', () => {
 })
 
 describe('sessions', () => {
-  // RFC 2661 §6.12: CDN: the session and its resources are cleared "silently": no message answers it.
+  // RFC 2661 §6.12: CDN: the peer "does not send back any indication of success or failure".
   test('RFC 2661 §6.12: CDN is acknowledged and not answered', () => {
     expect(
       called()
