@@ -6,6 +6,7 @@ import { hexVector } from '../../../test/vectors.ts'
 import { concat } from '../../wire/codec.ts'
 import type { IkeEffect, IkeInput, IkePolicy } from '../contract.ts'
 import { IkeCore } from '../core.ts'
+import { addressId } from '../identity.ts'
 import { offerEsp } from '../offers.ts'
 import { emitChain } from '../wire/chain.ts'
 import { parseHeader } from '../wire/header.ts'
@@ -200,6 +201,24 @@ describe('selectors', () => {
     const client = established()
     client.quickMode(7, plain(offer(), nonce, id(9)))
     expect(client.effects.map(show)).toEqual(['ike.message.invalid'])
+  })
+
+  test('RFC 3948 §3.1.2: through a NAT transport mode is for L2TP alone, whatever a rule allows', () => {
+    const all = { address: '0.0.0.0', prefix: 0 }
+    const traffic = { source: all, destination: all, protocol: 6, sourcePort: 80, destinationPort: 0 }
+    const { esp, pfsGroups, requirePfs, lifetimes } = ikePolicy()
+    const action = { esp, pfsGroups, requirePfs, lifetimes, carrier: 7 }
+    const outcomes = ['192.168.1.10', path.remote.address].map((ownAddress) => {
+      const policy = ikePolicy({ key: 'secret', rules: [{ name: 'web', traffic, action }] })
+      const client = new ScriptedClient(new IkeCore(policy), path)
+      client.mainMode(hexVector('ike/first-packets/nm-l2tp-strongswan'), { ownAddress, natD: payloadType['NAT-D'] })
+      client.effects.length = 0
+      const theirs = addressId(path.remote.address, 6)
+      client.quickMode(7, plain(offer(), nonce, theirs, addressId(path.local.address, 6, 80)))
+      const [first] = client.effects
+      return first?.do === 'report' && 'why' in first.event ? first.event.why : first?.do
+    })
+    expect(outcomes).toEqual([expect.stringMatching(/^there is a NAT in between/), 'install'])
   })
 
   test('ports are those of the selectors, whatever addresses stand beside them', () => {
