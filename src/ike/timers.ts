@@ -1,6 +1,6 @@
 // What each timer means. A timer's key is what it is about and whose it is: `rekey SPI`, `resend SA`, `quick SA MESSAGE-ID`.
 import { probeDue } from './dpd.ts'
-import { rekeyIke, unanswered } from './exchanges/main-mode-initiator.ts'
+import { rekeyIke, unanswered, wrongProof } from './exchanges/main-mode-initiator.ts'
 import { giveUp, seenBy } from './exchanges/phase1.ts'
 import { quickTimer } from './exchanges/quick-mode.ts'
 import { settled, unansweredQuick } from './exchanges/quick-mode-initiator.ts'
@@ -10,6 +10,7 @@ import { findPair } from './peers.ts'
 import { drainDue, expireIke, expirePair, lost, rekeyPair, retire } from './rekey.ts'
 import { fewSends, sendAgain } from './retransmit.ts'
 import { advance, dropSa, localPorts } from './sa.ts'
+import { siteOf } from './sites.ts'
 import type { IkeSa } from './state.ts'
 import { emit, policyOf, type Turn } from './turn.ts'
 
@@ -52,12 +53,22 @@ const onSa: Readonly<Record<string, (turn: Turn, sa: IkeSa) => void>> = {
 
 // A responder's negotiation that the peer does not go on with. After MM4 the next message comes from port 4500, which is blocked more often than 500.
 function abandoned(turn: Turn, sa: IkeSa): void {
+  if (sa.phase1.is === 'awaiting AM3') return withoutAM3(turn, sa)
   if (sa.phase1.is !== 'awaiting MM5' || sa.keyRefused) return dropSa(turn, sa, 'not finished')
   const behind = sa.peerBehindNat || sa.weBehindNat
   const why = behind
     ? `the peer behind a NAT did not go on from UDP port ${localPorts(turn).natt}: let that port through to this gateway`
     : 'the peer stopped after the key exchange: it gave up, or something on the way drops its packets'
   giveUp(turn, sa, 'no answer', why, seenBy(sa.client, 809))
+}
+
+// In aggressive mode our proof comes first, and a peer with another key goes no further. That it has seen our cookie is shown by what it says; silence may
+// be that of a forged first message's address, so it is told of sites alone.
+function withoutAM3(turn: Turn, sa: IkeSa): void {
+  if (sa.hint === undefined && !siteOf(turn, sa)) return dropSa(turn, sa, 'not finished')
+  const said = sa.hint === undefined ? 'went silent' : sa.hint === wrongProof ? `sent ${wrongProof}` : `said ${sa.hint}`
+  const why = `the peer did not go on after our proof (it ${said}): the pre-shared key is another there, or it knows us by another name`
+  giveUp(turn, sa, 'pre-shared key', why, seenBy(sa.client, 789))
 }
 
 function resendDue(turn: Turn, sa: IkeSa): void {

@@ -25,6 +25,7 @@ import { exchangeType, notifyType, payloadType } from '../wire/numbers.ts'
 import { hashPayload, type IdPayload, kePayload, noncePayload, parsePayload } from '../wire/payloads.ts'
 import { introductionOf, vendorIds } from './first-message.ts'
 import { responderLifetime } from './informational.ts'
+import { wrongProof } from './main-mode-initiator.ts'
 import { admit, badPublicValue, nonceFault, opens } from './main-mode-responder.ts'
 import { establish, findNat, giveUp, natContext, nonceOctets, ownId, seenBy, spoils } from './phase1.ts'
 
@@ -124,12 +125,12 @@ export function sendAM2(turn: Turn, sa: IkeSa, work: Phase1Work & { to: 'send AM
 export function receiveAM3(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiting AM3' }, received: Received): void {
   const { exchanged, keys, iv, idiiB } = phase1
   const opened = opens(keys, iv, received)
-  if (typeof opened === 'string') return reportInvalid(turn, received.path, 'AM3 does not decrypt')
+  if (typeof opened === 'string') return notProven(turn, sa, received, 'AM3 does not decrypt')
   const { payloads } = opened.chain
   const wrong = breach('AM3', payloads)
   if (wrong) return reportInvalid(turn, received.path, wrong)
   if (!sameSecret(required(payloads, 'HASH').data, hashI(keys, exchanged.transcript, idiiB)))
-    return reportInvalid(turn, received.path, 'AM3 decrypts but its HASH_I is wrong')
+    return notProven(turn, sa, received, 'AM3 decrypts but its HASH_I is wrong')
   findNat(turn, sa, exchanged.agreed, payloads)
   remember(turn, sa, received.octets, undefined)
   const identity = parsePayload(payloadType.ID, new Reader(idiiB)) as IdPayload
@@ -137,4 +138,10 @@ export function receiveAM3(turn: Turn, sa: IkeSa, phase1: Phase1 & { is: 'awaiti
   const { agreed } = exchanged
   establish(turn, sa, { path, agreed, keys, lastBlock: opened.iv, identity, notifies: all(payloads, 'N') })
   responderLifetime(turn, sa)
+}
+
+// Forged, or made with another key: the right one may still come, and if none does, the sentence at the end says so.
+function notProven(turn: Turn, sa: IkeSa, { path }: Received, why: string): void {
+  sa.hint = wrongProof
+  reportInvalid(turn, path, why)
 }

@@ -16,13 +16,14 @@ import { offerIke } from '../offers.ts'
 import { readIkeTransform } from '../transforms.ts'
 import { emitChain, padded, parseChain } from '../wire/chain.ts'
 import { emitMessage, parseHeader } from '../wire/header.ts'
-import { exchangeType, identificationType, payloadType } from '../wire/numbers.ts'
+import { doi, exchangeType, identificationType, notifyType, payloadType } from '../wire/numbers.ts'
 import {
   hashPayload,
   idPayload,
   kePayload,
   natDPayload,
   noncePayload,
+  notifyPayload,
   type Payload,
   vidPayload,
 } from '../wire/payloads.ts'
@@ -113,6 +114,20 @@ class Client {
     }
   }
 
+  /** A notify in clear, as strongSwan sends it where our proof is wrong. */
+  refusal(am2: Uint8Array): Uint8Array {
+    const { initiatorCookie, responderCookie } = parseHeader(am2).header
+    const notify = notifyType['AUTHENTICATION-FAILED']
+    const said = notifyPayload({ doi: doi.IPSEC, protocol: 1, notify, spi: new Uint8Array(), data: new Uint8Array() })
+    const chain = emitChain([said])
+    const outgoing = { initiatorCookie, responderCookie, exchange: exchangeType.informational, messageId: 9 }
+    return emitMessage({ ...outgoing, next: chain.first }, chain.octets)
+  }
+
+  wait(ms: number): void {
+    this.effects.push(...this.core.handle({ on: 'tick' }, { now: 1_000 + ms, random: this.random }))
+  }
+
   get states(): string[] {
     return this.core.status().map(({ state, identity }) => `${state} ${identity ?? ''}`.trim())
   }
@@ -164,6 +179,34 @@ describe('refused', () => {
     const { proven, octets } = one.am3(am2!, 'guess')
     one.say(octets)
     expect([proven, one.states, one.said]).toEqual([false, ['awaiting AM3'], ['AM3 does not decrypt']])
+    one.wait(31_000)
+    expect([one.states, one.said.slice(1)]).toEqual([
+      [],
+      [
+        'the peer did not go on after our proof (it sent a proof that does not fit our pre-shared key): the pre-shared key is another there, or it knows us by another name',
+      ],
+    ])
+  })
+
+  test('a wrong key, found by the client: what it says of it is told when nothing better has come', () => {
+    const one = new Client(gateway())
+    const [am2] = one.say(one.am1())
+    one.say(one.refusal(am2!))
+    expect(one.states).toEqual(['awaiting AM3'])
+    one.wait(31_000)
+    expect([one.states, one.said]).toEqual([
+      [],
+      [
+        'the peer did not go on after our proof (it said AUTHENTICATION-FAILED): the pre-shared key is another there, or it knows us by another name',
+      ],
+    ])
+  })
+
+  test('a first message from anywhere and no more: nothing is said of it', () => {
+    const one = new Client(gateway())
+    one.say(one.am1())
+    one.wait(31_000)
+    expect([one.states, one.said]).toEqual([[], []])
   })
 
   test('where the policy does not allow it: one notify, and nothing that a key could be guessed from', () => {
@@ -312,8 +355,12 @@ describe('as the initiator, to a site whose entry says so', () => {
     expect(new TwoGateways({}, { preSharedKeys: keys }, 'gw.example.org').connect().states).toEqual(up)
   })
 
-  test('another key at the peer is told as that', () => {
+  test('another key at the peer is told as that, by both', () => {
     const two = new TwoGateways({}, { preSharedKeys: [{ peer: 'any', key: new Secret('another') }] }).connect().wait(60)
+    const refused = two.events.flatMap((event) => (event.event === 'ike.negotiation.refused' ? [event.why] : []))
+    expect(refused).toContain(
+      'the peer did not go on after our proof (it went silent): the pre-shared key is another there, or it knows us by another name',
+    )
     expect([two.failed, two.states]).toEqual([
       [
         '198.51.100.1:500 answers with a proof that does not fit our pre-shared key: the key is another there, or it knows us by another name',
