@@ -62,12 +62,13 @@ function abandoned(turn: Turn, sa: IkeSa): void {
   giveUp(turn, sa, 'no answer', why, seenBy(sa.client, 809))
 }
 
-// In aggressive mode our proof comes first, and a peer with another key goes no further. That it has seen our cookie is shown by what it says; silence may
-// be that of a forged first message's address, so it is told of sites alone.
+// In aggressive mode our proof comes first, and a peer with another key goes no further. That it has seen our cookie is shown by what it says, in clear or sealed with
+// keys of its own; silence may be that of a forged first message's address, so it is told of sites alone.
 function withoutAM3(turn: Turn, sa: IkeSa): void {
-  if (sa.hint === undefined && !siteOf(turn, sa)) return dropSa(turn, sa, 'not finished')
-  const said = sa.hint === undefined ? 'went silent' : sa.hint === wrongProof ? `sent ${wrongProof}` : `said ${sa.hint}`
-  const why = `the peer did not go on after our proof (it ${said}): the pre-shared key is another there, or it knows us by another name`
+  if (sa.hint === undefined && sa.parked === undefined && !siteOf(turn, sa)) return dropSa(turn, sa, 'not finished')
+  const said =
+    sa.hint === undefined ? '' : sa.hint === wrongProof ? ` (it sent ${wrongProof})` : ` (it said ${sa.hint})`
+  const why = `the peer did not go on after our proof${said}: the pre-shared key is another there, or it knows us by another name`
   giveUp(turn, sa, 'pre-shared key', why, seenBy(sa.client, 789))
 }
 

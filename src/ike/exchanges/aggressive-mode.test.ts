@@ -359,7 +359,7 @@ describe('as the initiator, to a site whose entry says so', () => {
     const two = new TwoGateways({}, { preSharedKeys: [{ peer: 'any', key: new Secret('another') }] }).connect().wait(60)
     const refused = two.events.flatMap((event) => (event.event === 'ike.negotiation.refused' ? [event.why] : []))
     expect(refused).toContain(
-      'the peer did not go on after our proof (it went silent): the pre-shared key is another there, or it knows us by another name',
+      'the peer did not go on after our proof: the pre-shared key is another there, or it knows us by another name',
     )
     expect([two.failed, two.states]).toEqual([
       [
