@@ -1,7 +1,8 @@
 #!/bin/bash
-# native-libreswan.sh TREE FOLDER: one attempt of libreswan's `site`, from a guest's tree, in the namespace where this is started, in a mount namespace of its own.
+# native-libreswan.sh TREE FOLDER [IMPAIRMENT]: one attempt of libreswan's `site`, from a guest's tree, in the namespace where this is started, in a mount namespace of its own.
 # FOLDER has own.p12 (password lab), ca.pem and ipsec.conf. This machine's kernel has no ESP: main mode comes up, quick mode ends when pluto installs its SA.
 tree=$1 folder=$2
+export impairment=$3
 mkdir -p "$folder/mnt"
 mount --make-rprivate / && mount -t tmpfs tmpfs "$folder/mnt" && cd "$folder/mnt" || exit 1
 mkdir upper work root
@@ -16,6 +17,7 @@ exec chroot root bash -c '
   : >/etc/ipsec.secrets
   /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog &
   for _ in {1..600}; do ipsec whack --status >/dev/null 2>&1 && break; sleep 0.1; done
+  [ -z "$impairment" ] || ipsec whack --impair "$impairment"
   ipsec whack --listen; ipsec auto --add site; timeout 60 ipsec auto --up site
   ipsec whack --showstates
   timeout 20 ipsec auto --down site

@@ -8,18 +8,18 @@ import type { Place } from './network.ts'
 import { rootPath } from './roots.ts'
 import { must, until } from './run.ts'
 
-/** One attempt of libreswan's with a certificate, `conf` naming it `own` in a connection `site`; what it said. Main mode is all that comes up. */
+/** One attempt of libreswan's with a certificate, `conf` naming it `own` in a connection `site`; what it said. Main mode is all that comes up. `impair`: what it does on purpose. */
 export function libreswanOnce(
   lab: Lab,
   place: Place,
-  { conf, p12, authority }: { conf: string; p12: Uint8Array; authority: string },
+  { conf, p12, authority, impair = '' }: { conf: string; p12: Uint8Array; authority: string; impair?: string },
 ): Promise<string> {
   const folder = join(lab.lease.dir, `libreswan-${Date.now()}`)
   mkdirSync(folder, { recursive: true })
   for (const [name, content] of Object.entries({ 'ipsec.conf': conf, 'own.p12': p12, 'ca.pem': authority }))
     writeFileSync(join(folder, name), content, { mode: 0o600 })
   const script = join(import.meta.dirname, 'native-libreswan.sh')
-  const command = ['unshare', '-m', script, rootPath('libreswan'), folder]
+  const command = ['unshare', '-m', script, rootPath('libreswan'), folder, impair]
   return lab.network.exec(place, command, { timeoutMs: 300_000 }).then(({ stdout, stderr }) => `${stdout}${stderr}`)
 }
 
@@ -39,13 +39,19 @@ export class NativeSwan {
       })
   }
 
-  /** `files` by path below /etc/swanctl, swanctl.conf among them. */
-  static async start(lab: Lab, place: Place, files: Readonly<Record<string, string>>): Promise<NativeSwan> {
+  /** `files` by path below /etc/swanctl, swanctl.conf among them; `more`: lines of charon's own settings. */
+  static async start(
+    lab: Lab,
+    place: Place,
+    files: Readonly<Record<string, string>>,
+    more: readonly string[] = [],
+  ): Promise<NativeSwan> {
     const folder = join(lab.lease.dir, `swan-${Date.now()}`)
     const conf = readFileSync(join(import.meta.dirname, 'guest', 'strongswan.conf'), 'utf8')
       .replace('kernel-netlink', 'kernel-libipsec kernel-netlink')
       .replace('install_routes = no', 'install_routes = yes')
       .replace('/run/charon.log', 'stdout')
+      .replace('install_virtual_ip = no', ['install_virtual_ip = no', ...more].join('\n  '))
     const all = Object.entries({ 'strongswan.conf': conf, ...prefixed(files) })
     for (const [path, text] of all) {
       mkdirSync(dirname(join(folder, 'etc', path)), { recursive: true })
