@@ -134,11 +134,15 @@ conn site
     expect(await pingFromUs()).toContain('3 received')
   })
 
-  test('libreswan begins, with our PKCS #12: both prove themselves in main mode', slowly, async () => {
+  test.each([
+    ['X.509', ''],
+    ['one PKCS #7', 'send-pkcs7-thingie'],
+  ])('libreswan begins, with our PKCS #12: both prove themselves in main mode, it by %s', slowly, async (_, impair) => {
     const running = await listen('by-peer', { certificates })
     const { key, certificate } = branch
     const p12 = pkcs12({ key, certificates: [certificate.der, root.certificate.der], friendlyName: 'own' }, 'lab')
-    const said = await libreswanOnce(lab, 'dialler', { conf: libreswan, p12, authority: root.pem })
+    const said = await libreswanOnce(lab, 'dialler', { conf: libreswan, p12, authority: root.pem, impair })
+    expect(said.includes('sending cert as pkcs7 blob')).toBe(impair !== '')
     expect(said).toMatch(/authenticated peer .* using peer certificate 'O=Lab, CN=gw' issued by CA 'O=Lab, CN=Root'/)
     expect(said).toContain('IKE SA established {auth=RSA_SIG')
     await running.says(/\(libreswan\) is up: .*identity CN=branch, O=Lab/)
