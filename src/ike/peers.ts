@@ -230,7 +230,7 @@ export function succeeding(turn: Turn, peer: Peer, pair: Pair): boolean {
 }
 
 function selectorsOfQuick(quick: QuickMode): Selectors | undefined {
-  if (quick.is === 'awaiting QM2') return quick.wish.selectors
+  if (quick.is === 'awaiting QM2' || quick.is === 'waiting') return quick.wish.selectors
   if (quick.is === 'installing') return quick.pair.selectors
   if (quick.is !== 'computing') return undefined
   return quick.work.to === 'send QM1' ? quick.work.wish.selectors : quick.work.offer.selectors

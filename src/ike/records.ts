@@ -75,6 +75,7 @@ function answered(mode: QuickMode): Uint8Array | undefined {
 
 /** Inbound SPI of the pair whose successor this mode of ours was to make. */
 function replaced(mode: QuickMode): number[] {
+  if (mode.is === 'waiting') return mode.wish.replaces === undefined ? [] : [mode.wish.replaces]
   if (mode.is !== 'computing' && mode.is !== 'installing') return []
   const spi =
     mode.is === 'installing'

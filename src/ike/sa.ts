@@ -197,7 +197,7 @@ function forgetSecrets(phase1: Phase1): void {
 
 // The SPI of a pair that is not asked for yet; one that is being installed is given up when the fast path has answered.
 function promised(quick: QuickMode): number | undefined {
-  if (quick.is === 'awaiting QM2') return quick.wish.inboundSpi
+  if (quick.is === 'awaiting QM2' || quick.is === 'waiting') return quick.wish.inboundSpi
   if (quick.is !== 'computing') return undefined
   return quick.work.to === 'send QM1' ? quick.work.wish.inboundSpi : quick.work.offer.inboundSpi
 }

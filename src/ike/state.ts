@@ -292,6 +292,8 @@ export type QuickModeReply = {
 }
 
 export type QuickMode =
+  /** Ours, not begun yet: another of ours is under way. */
+  | { readonly is: 'waiting'; readonly wish: Wish }
   | { readonly is: 'computing'; readonly job: number; readonly work: QuickModeWork }
   | {
       readonly is: 'awaiting QM2'

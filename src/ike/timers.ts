@@ -3,7 +3,7 @@ import { probeDue } from './dpd.ts'
 import { rekeyIke, unanswered, wrongProof } from './exchanges/main-mode-initiator.ts'
 import { giveUp, seenBy } from './exchanges/phase1.ts'
 import { quickTimer } from './exchanges/quick-mode.ts'
-import { settled, unansweredQuick } from './exchanges/quick-mode-initiator.ts'
+import { settled, unansweredQuick, waited } from './exchanges/quick-mode-initiator.ts'
 import { unfinished } from './exchanges/quick-mode-responder.ts'
 import { armKeepalive } from './lifetimes.ts'
 import { findPair } from './peers.ts'
@@ -85,6 +85,7 @@ function resendDue(turn: Turn, sa: IkeSa): void {
 function quickDue(turn: Turn, sa: IkeSa, messageId: number): void {
   const quick = sa.quick.get(messageId)
   if (quick?.is === 'settling') return settled(turn, sa, messageId, quick)
+  if (quick?.is === 'waiting') return waited(turn, sa, messageId, quick)
   if (quick?.is !== 'awaiting QM2' && quick?.is !== 'awaiting QM3') return
   const timer = quickTimer(sa, messageId)
   const resend = sendAgain(turn, timer, sa.path, quick.resend)

@@ -33,6 +33,7 @@ import {
   install,
   modeOf,
   openQuick,
+  oursUnderWay,
   promiseSpi,
   quickTimer,
   releaseSpi,
@@ -42,6 +43,8 @@ import {
 const udp = 17
 // Ours: transforms in one offer.
 const mostOffers = 24
+// Ours: a quick mode waits so long for the one before it, longer than an exchange takes to the other side of the earth: one without an answer holds up nothing.
+const mostWaitMs = 350
 /** A successor carries our packets after so long without another QM2, if no packet on it came first. */
 const settleMs = 2_000
 /** The same for the first pair of a tunnel, whose packets wait for it: strongSwan has its inbound SA only when it has worked on QM3. */
@@ -110,8 +113,23 @@ export function beginSuccessor(turn: Turn, sa: IkeSa, pair: Pair): void {
   })
 }
 
+/** One after the other: strongSwan keeps the state of three exchanges (max_ikev1_exchanges) and can't read QM3 of the first where four are under way. */
 function begin(turn: Turn, sa: IkeSa, wish: Wish): void {
   const messageId = newMessageId(turn, sa)
+  if (!oursUnderWay(sa)) return start(turn, sa, messageId, wish)
+  advanceQuick(turn, sa, messageId, { is: 'waiting', wish })
+  arm(turn, quickTimer(sa, messageId), turn.now + mostWaitMs)
+}
+
+/** The one before it is done, or has taken too long. Where the peer has renewed the pair meanwhile, or it is gone, there is nothing to begin. */
+export function waited(turn: Turn, sa: IkeSa, messageId: number, { wish }: QuickMode & { is: 'waiting' }): void {
+  const pair = wish.replaces === undefined ? undefined : findPair(turn, wish.replaces)?.pair
+  if (wish.replaces === undefined || (pair && pair.state !== 'draining')) return start(turn, sa, messageId, wish)
+  releaseSpi(turn, wish.inboundSpi)
+  advanceQuick(turn, sa, messageId, undefined)
+}
+
+function start(turn: Turn, sa: IkeSa, messageId: number, wish: Wish): void {
   if (!wish.group) return sendQM1(turn, sa, messageId, wish, undefined)
   const job = startWork(turn, { sa: sa.id, messageId }, { do: 'generate', group: wish.group })
   advanceQuick(turn, sa, messageId, { is: 'computing', job, work: { to: 'send QM1', wish } })
@@ -152,7 +170,6 @@ function sendQM1(turn: Turn, sa: IkeSa, messageId: number, wish: Wish, pair: Key
   ]
   const iv = exchangeIv(keys, lastBlock, messageId)
   const qm1 = sealQuick(sa, messageId, iv, payloads, (after) => hash1(keys, messageId, after))
-  advanceQuick(turn, sa, messageId, undefined)
   const resend = sendUntilAnswered(turn, quickTimer(sa, messageId), sa.path, qm1.octets)
   const { privateValue } = pair ?? { privateValue: undefined }
   sa.quick.set(messageId, { is: 'awaiting QM2', wish, offered, niB, iv: qm1.iv, privateValue, resend })

@@ -19,8 +19,23 @@ import { failSa } from './main-mode-initiator.ts'
 /** The one place where a quick mode changes; undefined ends it. */
 export function advanceQuick(turn: Turn, sa: IkeSa, messageId: number, quick: QuickMode | undefined): void {
   arm(turn, quickTimer(sa, messageId), undefined)
-  if (quick) sa.quick.set(messageId, quick)
-  else sa.quick.delete(messageId)
+  if (quick) {
+    sa.quick.set(messageId, quick)
+    return
+  }
+  sa.quick.delete(messageId)
+  const next = [...sa.quick].find(([, { is }]) => is === 'waiting')
+  if (next && !oursUnderWay(sa)) arm(turn, quickTimer(sa, next[0]), turn.now)
+}
+
+/** A quick mode that we began has not come to its last message. */
+export function oursUnderWay(sa: IkeSa): boolean {
+  return [...sa.quick.values()].some(
+    (quick) =>
+      quick.is === 'awaiting QM2' ||
+      (quick.is === 'installing' && quick.role === 'initiator') ||
+      (quick.is === 'computing' && quick.work.to !== 'send QM2'),
+  )
 }
 
 export function quickTimer(sa: IkeSa, messageId: number): string {
