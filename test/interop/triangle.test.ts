@@ -42,7 +42,16 @@ const root = join(import.meta.dirname, '..', '..')
 
 type Count = {
   readonly flows: Readonly<
-    Record<string, { readonly sent: number; readonly refused: number; readonly received: number }>
+    Record<
+      string,
+      {
+        readonly sent: number
+        readonly refused: number
+        readonly received: number
+        /** The first numbers that did not come. */
+        readonly missing: readonly number[]
+      }
+    >
   >
   readonly drops: Readonly<Record<string, number>>
 }
@@ -299,6 +308,8 @@ wait $pid; cat /run/charon.out /run/charon.log'`
     process.stderr.write(
       `triangle: dropped by a ${JSON.stringify(since('a'))}, by b ${JSON.stringify(since('b'))}; strongSwan says of ${said.length}:\n${said.slice(-20).join('\n')}\n`,
     )
+    const gaps = all.flatMap(({ missing }) => missing)
+    process.stderr.write(`triangle: numbers that did not come: ${gaps.toSorted((a, b) => a - b).join(' ')}\n`)
     process.stderr.write(`triangle: refused by the hosts' own kernels: ${refused}\n`)
     process.stderr.write(`triangle: ${renewals} renewals, ${sent} packets sent, ${JSON.stringify(lost)}\n`)
     expect(renewals).toBeGreaterThanOrEqual(wanted)

@@ -1,7 +1,7 @@
 // Numbered packets between hosts, for counting what is lost: run in a namespace of its own by triangle.test.ts, as plain Node without anything else.
 //   sequences.ts WHEN SECONDS PER-SECOND OUR-ADDRESS=PEER …
 // WHEN, in milliseconds since 1970, all begin to send: by then all listen.
-// For each pair of addresses a flow is sent and one received; at the end one line of JSON: `{ flows: { "OURS=PEER": { sent, refused, received } }, drops: { OURS: n } }`,
+// For each pair of addresses a flow is sent and one received; at the end one line of JSON: `{ flows: { "OURS=PEER": { sent, refused, received, missing } }, drops: { OURS: n } }`,
 // where refused is what this host's own kernel did not take, and drops are what came to us and found our socket full. The last packets have five seconds to arrive.
 import { createSocket, type Socket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
@@ -51,11 +51,22 @@ const timer = setInterval(() => {
   if (Date.now() - began < Number(seconds) * 1000) return
   clearInterval(timer)
   setTimeout(() => {
-    const told = [...flows].map(([pair, { sent, refused, seen }]) => [pair, { sent, refused, received: seen.size }])
+    const told = [...flows].map(([pair, { sent, refused, seen }]) => [
+      pair,
+      { sent, refused, received: seen.size, missing: missing(seen) },
+    ])
     console.log(JSON.stringify({ flows: Object.fromEntries(told), drops: drops() }))
     process.exit(0)
   }, 5_000)
 }, 10)
+
+/** The first numbers that did not come, of those before the last one that did. */
+function missing(seen: ReadonlySet<number>): number[] {
+  const last = seen.size === 0 ? 0 : [...seen].reduce((most, number) => Math.max(most, number))
+  const gaps: number[] = []
+  for (let number = 0; number < last && gaps.length < 10; number++) if (!seen.has(number)) gaps.push(number)
+  return gaps
+}
 
 /** proc(5), /proc/net/udp: addresses in hex, the host's order; the last column counts what a full socket dropped. */
 function drops(): Record<string, number> {
