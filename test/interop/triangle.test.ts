@@ -138,6 +138,8 @@ onDemand('triangle', () => {
       remoteAccess: {
         preSharedKey: 'of nobody in this network',
         addressPool: `10.9${corner === 'a' ? 1 : 2}.0.10-10.9${corner === 'a' ? 1 : 2}.0.20`,
+        // The flows end at the gateways themselves: without this the first packet of one is dropped by the firewall, until the other direction has begun.
+        gatewayServices: true,
       },
       users: [{ name: 'nobody', password: 'never logs in' }],
       sites: [...dials.map((peer) => site(peer, 'at-once')), ...answers.map((peer) => site(peer, 'by-peer'))],
