@@ -209,10 +209,12 @@ export async function belongings(host: GatewayHost): Promise<Belongings> {
     routes: routes.map((route) => `${route.table ?? 'main'} ${route.dst} ${route.dev ?? ''}`).sort(),
     rules: rules.map((rule) => `${rule.priority} ${rule.table ?? ''}`).sort(),
     tables: tables.split('\n').filter((line) => line !== ''),
-    // Socket policies stay with their sockets: of policies and SAs the lines that begin one are enough.
+    // Socket policies stay with their sockets: of policies and SAs the lines that begin one are enough. What the kernel notes for itself while it asks for an SA
+    // goes by its own clock.
     xfrm: xfrm
-      .split('\n')
-      .filter((line) => line.startsWith('src '))
+      .split(/^(?=src )/m)
+      .filter((entry) => entry.startsWith('src ') && !entry.includes('spi 0x00000000'))
+      .map((entry) => entry.split('\n')[0]!)
       .sort(),
   }
 }
