@@ -23,9 +23,9 @@ struct Exchanged {
   std::vector<std::uint8_t> shared;
 };
 
-/// A fresh private value x, 2^x and peer^x. `group` is called as in src/algorithms (`modp2048`); nothing of another one, of a peer's value that lies outside
+/// A fresh private value x, 2^x and peer^x. `name` is a group's as in src/algorithms (`modp2048`); nothing of another one, of a peer's value that lies outside
 /// 2 … p-2 or off the curve or has another length, or where libcrypto fails (memory, randomness). From any thread; 2 to 3 ms for MODP4096, 0.4 for
 /// MODP2048, 0.05 for ECP256.
-std::optional<Exchanged> exchangeKeys(std::string_view group, std::span<const std::uint8_t> peerPublic);
+std::optional<Exchanged> exchangeKeys(std::string_view name, std::span<const std::uint8_t> peerPublic);
 
 }  // namespace gatehouse::crypto
