@@ -1,8 +1,8 @@
 // Aggressive mode with a pre-shared key and strongSwan, both roles, by names instead of addresses; another key, and a site that doesn't allow it. strongSwan
 // runs on the machine itself with its userland ESP, so there are no guests: with `npm run interop:exchanges` only.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Gateway } from './lab/gateway.ts'
-import { type Lab, openLab } from './lab/lab.ts'
+import { child, nativeSite, networks, theirs } from './lab/native-site.ts'
 import { NativeSwan } from './lab/native-swan.ts'
 import { addresses } from './lab/network.ts'
 import { interop } from './lab/suite.ts'
@@ -10,29 +10,12 @@ import { psk, users } from './settings.ts'
 
 const onDemand = process.env.GATEHOUSE_LAB_EXCHANGES === undefined ? describe.skip : interop
 
-const networks = { ours: '10.1.0.0/24', theirs: '10.2.0.0/16' }
-const theirs = '10.2.0.1'
 const key = 'twenty random characters'
 const names = { ours: 'gw.example.org', theirs: 'branch@example.org' }
 const slowly = { timeout: 600_000 }
 
 onDemand('aggressive mode with strongSwan (npm run interop:exchanges)', () => {
-  let lab: Lab
-  let gateway: Gateway | undefined
-  let swan: NativeSwan | undefined
-
-  beforeAll(async () => {
-    lab = await openLab('namespace')
-    await lab.network.mustExec('dialler', ['ip', 'address', 'add', `${theirs}/16`, 'dev', 'lo'])
-  }, 600_000)
-  /** charon writes its log when its buffer is full, and all when it ends: `stop` before it is read. */
-  afterEach(async () => {
-    await swan?.stop()
-    swan = undefined
-    await gateway?.stop(60_000)
-    gateway = undefined
-  })
-  afterAll(() => lab?.close())
+  const held = nativeSite()
 
   const swanctl = (theirKey: string) => `
 connections {
@@ -49,14 +32,7 @@ connections {
       auth = psk
       id = ${names.ours}
     }
-    children {
-      net {
-        mode = tunnel
-        local_ts = ${networks.theirs}
-        remote_ts = ${networks.ours}
-        esp_proposals = aes256-sha256
-      }
-    }
+${child}
   }
 }
 secrets {
@@ -71,7 +47,7 @@ secrets {
   async function begin(start: string, exchange: string, theirKey = key): Promise<Gateway> {
     // It answers nobody in aggressive mode unless told so.
     const careless = 'i_dont_care_about_security_and_use_aggressive_mode_psk = yes'
-    swan = await NativeSwan.start(lab, 'dialler', { 'swanctl.conf': swanctl(theirKey) }, [careless])
+    held.swan = await NativeSwan.start(held.lab, 'dialler', { 'swanctl.conf': swanctl(theirKey) }, [careless])
     const site = {
       name: 'branch',
       peer: addresses.dialler,
@@ -82,14 +58,14 @@ secrets {
       ike: 'aes256-sha256-modp2048',
       esp: 'aes256-sha256',
     }
-    gateway = await lab.gateway({ psk, users, sites: [{ ...site, start, exchange }] })
-    return gateway
+    held.gateway = await held.lab.gateway({ psk, users, sites: [{ ...site, start, exchange }] })
+    return held.gateway
   }
 
-  const initiate = (seconds = 60) => swan!.swanctl('--initiate', '--child', 'net', '--timeout', `${seconds}`)
+  const initiate = (seconds = 60) => held.swan!.swanctl('--initiate', '--child', 'net', '--timeout', `${seconds}`)
   const ping = async (place: 'dialler' | 'inside', ...more: readonly string[]) => {
     const command = ['ping', '-n', '-c', '3', '-W', '20', ...more]
-    return (await lab.network.exec(place, command, { timeoutMs: 90_000 })).stdout
+    return (await held.lab.network.exec(place, command, { timeoutMs: 90_000 })).stdout
   }
   const pingFromThem = () => ping('dialler', '-I', theirs, addresses.inside)
   const pingFromUs = () => ping('inside', theirs)
@@ -100,9 +76,9 @@ secrets {
     expect(await pingFromThem()).toContain('3 received')
     expect(await pingFromUs()).toContain('3 received')
     expect(running.log).toContain(`identity ${names.theirs}`)
-    expect(await swan!.swanctl('--list-sas')).toContain(`remote '${names.ours}'`)
-    await swan!.stop()
-    expect(swan!.log).toMatch(/generating AGGRESSIVE request/)
+    expect(await held.swan!.swanctl('--list-sas')).toContain(`remote '${names.ours}'`)
+    await held.swan!.stop()
+    expect(held.swan!.log).toMatch(/generating AGGRESSIVE request/)
   })
 
   test('we begin, on the first packet, which is not lost', slowly, async () => {
@@ -110,9 +86,9 @@ secrets {
     expect(await pingFromUs()).toContain('3 received')
     expect(await pingFromThem()).toContain('3 received')
     expect(running.log).toContain(`identity ${names.theirs}`)
-    expect(await swan!.swanctl('--list-sas')).toContain(`remote '${names.ours}'`)
-    await swan!.stop()
-    expect(swan!.log).toMatch(/parsed AGGRESSIVE request/)
+    expect(await held.swan!.swanctl('--list-sas')).toContain(`remote '${names.ours}'`)
+    await held.swan!.stop()
+    expect(held.swan!.log).toMatch(/parsed AGGRESSIVE request/)
   })
 
   test('we begin, and it has another key: nothing passes, and the log says why', slowly, async () => {
@@ -121,7 +97,7 @@ secrets {
     await running.says(/192\.0\.2\.70:\d+ answers with a proof that does not fit our pre-shared key/, {
       timeoutMs: 90_000,
     })
-    expect(await swan!.swanctl('--list-sas')).not.toContain('ESTABLISHED')
+    expect(await held.swan!.swanctl('--list-sas')).not.toContain('ESTABLISHED')
   })
 
   test('it begins with another key and finds our proof wrong: the log says why', slowly, async () => {
@@ -136,8 +112,8 @@ secrets {
     const running = await begin('by-peer', 'main')
     await expect(initiate(5)).rejects.toThrow()
     await running.says(/the peer wants aggressive mode/)
-    await swan!.stop()
-    expect(swan!.log).toMatch(/generating AGGRESSIVE request/)
-    expect(swan!.log).not.toMatch(/parsed AGGRESSIVE response/)
+    await held.swan!.stop()
+    expect(held.swan!.log).toMatch(/generating AGGRESSIVE request/)
+    expect(held.swan!.log).not.toMatch(/parsed AGGRESSIVE response/)
   })
 })

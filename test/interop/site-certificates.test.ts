@@ -3,11 +3,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { pkcs12 } from '../../src/pki/pkcs12.ts'
 import { authority, certify, crlOf, type Issued, type Kind } from '../fakes/authority.ts'
 import type { Gateway } from './lab/gateway.ts'
-import { type Lab, openLab } from './lab/lab.ts'
+import { child, nativeSite, networks, theirs } from './lab/native-site.ts'
 import { libreswanOnce, NativeSwan } from './lab/native-swan.ts'
 import { addresses } from './lab/network.ts'
 import { interop } from './lab/suite.ts'
@@ -15,8 +15,6 @@ import { psk, users } from './settings.ts'
 
 const onDemand = process.env.GATEHOUSE_LAB_CERTIFICATES === undefined ? describe.skip : interop
 
-const networks = { ours: '10.1.0.0/24', theirs: '10.2.0.0/16' }
-const theirs = '10.2.0.1'
 const peer = addresses.dialler
 const key = 'between two gateways'
 const day = 86_400_000
@@ -30,21 +28,7 @@ onDemand('sites by certificates (npm run interop:certificates)', () => {
   const branch = of('branch', peer)
   const by = (own: Issued) => ({ authorities: [root.pem], certificate: own.pem, key: own.keyPem })
   const certificates = by(of('gw', addresses.gateway))
-  let lab: Lab
-  let gateway: Gateway | undefined
-  let swan: NativeSwan | undefined
-
-  beforeAll(async () => {
-    lab = await openLab('namespace')
-    await lab.network.mustExec('dialler', ['ip', 'address', 'add', `${theirs}/16`, 'dev', 'lo'])
-  }, 600_000)
-  afterEach(async () => {
-    await swan?.stop()
-    swan = undefined
-    await gateway?.stop(60_000)
-    gateway = undefined
-  })
-  afterAll(() => lab?.close())
+  const held = nativeSite()
 
   const swanctl = (byKey: boolean) => `
 connections {
@@ -55,14 +39,7 @@ connections {
     send_cert = always
     ${byKey ? 'local { auth = psk }' : 'local {\n      auth = pubkey\n      certs = own.pem\n    }'}
     ${byKey ? 'remote { auth = psk }' : 'remote {\n      auth = pubkey\n      id = "O=Lab, CN=gw"\n    }'}
-    children {
-      net {
-        mode = tunnel
-        local_ts = ${networks.theirs}
-        remote_ts = ${networks.ours}
-        esp_proposals = aes256-sha256
-      }
-    }
+${child}
   }
 }
 ${byKey ? `secrets {\n  ike-site { secret = "${key}" }\n}` : ''}
@@ -94,7 +71,10 @@ conn site
     const credentials: Record<string, string> = own
       ? { 'x509/own.pem': own.pem, 'private/own.pem': own.keyPem, 'x509ca/root.pem': root.pem }
       : {}
-    swan = await NativeSwan.start(lab, 'dialler', { 'swanctl.conf': swanctl(own === undefined), ...credentials })
+    held.swan = await NativeSwan.start(held.lab, 'dialler', {
+      'swanctl.conf': swanctl(own === undefined),
+      ...credentials,
+    })
     return listen(start, authentication)
   }
 
@@ -102,18 +82,18 @@ conn site
     const both = { localNetworks: networks.ours, remoteNetworks: networks.theirs }
     const proposals = { ike: 'aes256-sha256-modp2048', esp: 'aes256-sha256' }
     const sites = [{ name: 'branch', peer, ...both, authentication, start, ...proposals }]
-    gateway = await lab.gateway({ psk, users, sites })
-    return gateway
+    held.gateway = await held.lab.gateway({ psk, users, sites })
+    return held.gateway
   }
 
-  const initiate = () => swan!.swanctl('--initiate', '--child', 'net', '--timeout', '60')
+  const initiate = () => held.swan!.swanctl('--initiate', '--child', 'net', '--timeout', '60')
   const pingFromThem = async () => {
     const ping = ['ping', '-n', '-c', '3', '-W', '20', '-I', theirs, addresses.inside]
-    return (await lab.network.exec('dialler', ping, { timeoutMs: 90_000 })).stdout
+    return (await held.lab.network.exec('dialler', ping, { timeoutMs: 90_000 })).stdout
   }
   const pingFromUs = async () => {
     const ping = ['ping', '-n', '-c', '3', '-W', '20', theirs]
-    return (await lab.network.exec('inside', ping, { timeoutMs: 90_000 })).stdout
+    return (await held.lab.network.exec('inside', ping, { timeoutMs: 90_000 })).stdout
   }
 
   test.each([
@@ -141,7 +121,7 @@ conn site
     const running = await listen('by-peer', { certificates })
     const { key, certificate } = branch
     const p12 = pkcs12({ key, certificates: [certificate.der, root.certificate.der], friendlyName: 'own' }, 'lab')
-    const said = await libreswanOnce(lab, 'dialler', { conf: libreswan, p12, authority: root.pem, impair })
+    const said = await libreswanOnce(held.lab, 'dialler', { conf: libreswan, p12, authority: root.pem, impair })
     expect(said.includes('sending cert as pkcs7 blob')).toBe(impair !== '')
     expect(said).toMatch(/authenticated peer .* using peer certificate 'O=Lab, CN=gw' issued by CA 'O=Lab, CN=Root'/)
     expect(said).toContain('IKE SA established {auth=RSA_SIG')
@@ -204,8 +184,8 @@ conn site
     expect(await pingFromUs()).toContain('0 received')
     const why = /certificate of CN=other, O=Lab does not speak for 192\.0\.2\.70/
     await running.says(why, { timeoutMs: 60_000 })
-    expect(swan!.log).toMatch(/received INVALID_ID_INFORMATION/)
-    expect(await swan!.swanctl('--list-sas')).not.toContain('ESTABLISHED')
+    expect(held.swan!.log).toMatch(/received INVALID_ID_INFORMATION/)
+    expect(await held.swan!.swanctl('--list-sas')).not.toContain('ESTABLISHED')
   })
 
   test('our certificate is of an authority that strongSwan does not know: its word is in our log', slowly, async () => {

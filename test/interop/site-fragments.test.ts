@@ -1,11 +1,11 @@
 // Main mode whose certificates outgrow a datagram, with strongSwan, either side beginning: both send their long message in fragments. And our
 // certificates as one PKCS #7, which it takes. strongSwan runs on the machine itself, no guests: with `npm run interop:exchanges` only.
 import { generateKeyPairSync } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { authority, certify, type Issued } from '../fakes/authority.ts'
 import { type Capture, capture } from './lab/capture.ts'
 import type { Gateway } from './lab/gateway.ts'
-import { type Lab, openLab } from './lab/lab.ts'
+import { child, nativeSite, networks, theirs } from './lab/native-site.ts'
 import { NativeSwan } from './lab/native-swan.ts'
 import { addresses } from './lab/network.ts'
 import { interop } from './lab/suite.ts'
@@ -13,8 +13,6 @@ import { psk, users } from './settings.ts'
 
 const onDemand = process.env.GATEHOUSE_LAB_EXCHANGES === undefined ? describe.skip : interop
 
-const networks = { ours: '10.1.0.0/24', theirs: '10.2.0.0/16' }
-const theirs = '10.2.0.1'
 const peer = addresses.dialler
 const day = 86_400_000
 const times = { notBefore: Date.now() - day, notAfter: Date.now() + 30 * day }
@@ -31,25 +29,14 @@ onDemand('certificates that need more than a datagram (npm run interop:exchanges
   const gw = under('gw', addresses.gateway, middle)
   const branch = under('branch', peer, middle)
   const ours = { authorities: [root.pem], certificate: gw.pem + middle.pem, key: gw.keyPem }
-  let lab: Lab
-  let gateway: Gateway | undefined
-  let swan: NativeSwan | undefined
+  const held = nativeSite()
   let wire: Capture | undefined
 
-  beforeAll(async () => {
-    lab = await openLab('namespace')
-    await lab.network.mustExec('dialler', ['ip', 'address', 'add', `${theirs}/16`, 'dev', 'lo'])
-  }, 600_000)
   afterEach(async () => {
-    await lab.network.exec('dialler', ['nft', 'flush', 'ruleset'])
+    await held.lab.network.exec('dialler', ['nft', 'flush', 'ruleset'])
     wire?.stop()
     wire = undefined
-    await swan?.stop()
-    swan = undefined
-    await gateway?.stop(60_000)
-    gateway = undefined
   })
-  afterAll(() => lab?.close())
 
   const swanctl = `
 connections {
@@ -67,14 +54,7 @@ connections {
       auth = pubkey
       id = "O=Lab, CN=gw"
     }
-    children {
-      net {
-        mode = tunnel
-        local_ts = ${networks.theirs}
-        remote_ts = ${networks.ours}
-        esp_proposals = aes256-sha256
-      }
-    }
+${child}
   }
 }
 `
@@ -82,8 +62,8 @@ connections {
   async function listen(start: string): Promise<Gateway> {
     const both = { localNetworks: networks.ours, remoteNetworks: networks.theirs }
     const site = { name: 'branch', peer, ...both, authentication: { certificates: ours }, start }
-    gateway = await lab.gateway({ psk, users, sites: [{ ...site, ike, esp: 'aes256-sha256' }] })
-    return gateway
+    held.gateway = await held.lab.gateway({ psk, users, sites: [{ ...site, ike, esp: 'aes256-sha256' }] })
+    return held.gateway
   }
 
   async function begin(start: string, own: Issued, issuers: readonly Issued[]): Promise<Gateway> {
@@ -94,18 +74,23 @@ connections {
       'x509ca/root.pem': root.pem,
       ...Object.fromEntries(issuers.map((one, i) => [`x509/issuer${i}.pem`, one.pem])),
     }
-    swan = await NativeSwan.start(lab, 'dialler', files)
-    wire = await capture(lab.network, 'dialler', 'eth0', `(ip[6:2] & 0x3fff != 0) or (udp and greater ${14 + 1281})`)
+    held.swan = await NativeSwan.start(held.lab, 'dialler', files)
+    wire = await capture(
+      held.lab.network,
+      'dialler',
+      'eth0',
+      `(ip[6:2] & 0x3fff != 0) or (udp and greater ${14 + 1281})`,
+    )
     return listen(start)
   }
 
   const ping = async (place: 'dialler' | 'inside', ...more: readonly string[]) => {
     const command = ['ping', '-n', '-c', '3', '-W', '20', ...more]
-    return (await lab.network.exec(place, command, { timeoutMs: 90_000 })).stdout
+    return (await held.lab.network.exec(place, command, { timeoutMs: 90_000 })).stdout
   }
   const pingFromThem = () => ping('dialler', '-I', theirs, addresses.inside)
   const pingFromUs = () => ping('inside', theirs)
-  const initiate = () => swan!.swanctl('--initiate', '--child', 'net', '--timeout', '60')
+  const initiate = () => held.swan!.swanctl('--initiate', '--child', 'net', '--timeout', '60')
 
   /** charon writes when its buffer is full, and all when it ends. */
   async function logOf(charon: NativeSwan): Promise<string> {
@@ -116,7 +101,7 @@ connections {
   /** Both sides' long messages went in parts, and no datagram in IP's own fragments or beyond what every path carries. */
   async function inFragments(): Promise<void> {
     expect(await wire!.lines()).toEqual([])
-    const said = (await logOf(swan!)).split('\n').filter((line) => /frag/i.test(line))
+    const said = (await logOf(held.swan!)).split('\n').filter((line) => /frag/i.test(line))
     expect(said).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/splitting IKE message .* into \d+ fragments/),
@@ -147,7 +132,7 @@ connections {
   // §3.10) is made 1: behind headers (8 + 28), KE (68), NONCE (36) and CERTREQ's own 4 octets.
   test('strongSwan takes our chain as one PKCS #7', slowly, async () => {
     const at = (8 + 28 + 68 + 36 + 4) * 8
-    await lab.network.mustExec('dialler', ['nft', '-f', '-'], {
+    await held.lab.network.mustExec('dialler', ['nft', '-f', '-'], {
       input: `table ip ask {
   chain out {
     type filter hook output priority 0
@@ -159,9 +144,9 @@ connections {
     const running = await begin('on-traffic', under('branch', peer, root), [])
     expect(await pingFromUs()).toContain('3 received')
     expect(running.log).toContain('identity CN=branch, O=Lab')
-    expect(await lab.network.mustExec('dialler', ['nft', 'list', 'ruleset'])).toMatch(/counter packets 1 /)
+    expect(await held.lab.network.mustExec('dialler', ['nft', 'list', 'ruleset'])).toMatch(/counter packets 1 /)
     // As X.509 each certificate has a payload and a line of its own.
-    const said = await logOf(swan!)
+    const said = await logOf(held.swan!)
     expect(said).toMatch(/parsed ID_PROT request 0 \[ ID CERT SIG/)
     expect(said).toMatch(/received end entity cert "O=Lab, CN=gw"/)
   })
