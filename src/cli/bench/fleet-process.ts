@@ -1,5 +1,7 @@
 // The process of a fleet: takes orders from the benchmark that started it, by Node's channel, one at a time. Ends when the channel does.
 import process from 'node:process'
+import { codeCbcBy } from '../../crypto/cipher.ts'
+import { loadNative } from '../../platform/addon.ts'
 import { Fleet, type FleetOptions, type Round } from './fleet.ts'
 
 export type Order =
@@ -18,6 +20,9 @@ export type Answer = { readonly is: 'done'; readonly result: unknown } | { reado
 
 /** What `count` answers. */
 export type Count = { readonly up: number; readonly dropped: readonly string[] }
+
+// As the gateway's process has it.
+codeCbcBy(loadNative().codeCbc)
 
 let fleet: Fleet | undefined
 

@@ -2,8 +2,17 @@
 import { spawnSync } from 'node:child_process'
 import process from 'node:process'
 import { expect, test } from 'vitest'
-import { measureLogins } from './logins.ts'
+import { measureLogins, together } from './logins.ts'
 import { amountOf, unitOf } from './result.ts'
+
+test.each([
+  { rate: 4, atOnce: 16 },
+  { rate: 444, atOnce: 111 },
+  { rate: 5000, atOnce: 256 },
+])('a gateway that serves $rate a second has $atOnce at once', ({ rate, atOnce }) => {
+  const logins = Array.from({ length: 2 * rate }, () => ({ milliseconds: 1, attempts: 1 }))
+  expect(together({ logins, seconds: 2 })).toBe(atOnce)
+})
 
 const namespaces = process.getuid?.() === 0 && spawnSync('unshare', ['--net', 'true']).status === 0
 

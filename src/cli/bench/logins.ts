@@ -16,8 +16,14 @@ const groups = [
   { group: 'modp2048', atLeast: 300 },
 ] as const
 const operationsOfALogin = 2
-/** Enough that the gateway always has something to do, few enough that nobody waits for long. */
-const atOnce = 64
+/** Under way at any time while the gateway warms up. */
+const atOnceAtFirst = 64
+/**
+ * Then as many as it served in a quarter of a second: it has something to do while the clients' process collects garbage for 15 ms, and nobody waits for the second
+ * after which messages are repeated.
+ */
+const shareOfASecond = 0.25
+const bounds = { least: 16, most: 256 }
 /** Signs of life are `bench sessions`' to measure: among thousands of sessions on a slow machine they cost as much as the logins. */
 const deadPeerSeconds = 3600
 const limitProcess = fileURLToPath(new URL('diffie-hellman.ts', import.meta.url))
@@ -52,11 +58,13 @@ export async function measureLogins(effort: Effort, progress: Progress): Promise
       { users, ike: `aes256-sha256-${group}`, esp: 'aes128-sha1', deadPeerSeconds },
       async (field) => {
         progress(index * effort.rounds, all, `warming up, ${group}`)
-        complete(await field.logIn(effort.warmUp, atOnce, effort.seconds))
+        const warm = await field.logIn(effort.warmUp, atOnceAtFirst, effort.seconds)
+        complete(warm)
+        const atOnce = together(warm)
         const rounds = []
         for (let round = 0; round < effort.rounds; round++) {
           progress(index * effort.rounds + round, all, `logins, ${group}`)
-          rounds.push(await measureRound(field, group, effort))
+          rounds.push(await measureRound(field, group, effort, atOnce))
         }
         return rounds
       },
@@ -68,9 +76,14 @@ export async function measureLogins(effort: Effort, progress: Progress): Promise
   return results
 }
 
+/** How many are to be under way at any time, by what the gateway served before. */
+export function together({ logins, seconds }: Pick<Round, 'logins' | 'seconds'>): number {
+  return Math.min(bounds.most, Math.max(bounds.least, Math.round((logins.length / seconds) * shareOfASecond)))
+}
+
 type Figures = { readonly byClock: number; readonly byProcessor: number; readonly limit: number }
 
-async function measureRound(field: Field, group: string, effort: Effort): Promise<Figures> {
+async function measureRound(field: Field, group: string, effort: Effort, atOnce: number): Promise<Figures> {
   const limit = diffieHellman(group, effort.limitMilliseconds) / operationsOfALogin
   const before = processorSeconds(field.gatewayPid)
   const round = await field.logIn(effort.logins, atOnce, effort.seconds)
