@@ -32,15 +32,7 @@ export class EventLog {
 
   emit(event: GatewayEvent, origin: Origin = {}): void {
     this.#counts.set(event.event, (this.#counts.get(event.event) ?? 0) + 1)
-    const record: LogRecord = {
-      at: this.#clock.date(),
-      event: event.event,
-      ...render(event, origin),
-      // Made for who asks: a plain log and events below its level never do.
-      get facts() {
-        return facts(event, origin)
-      },
-    }
+    const record = new Occurred(this.#clock.date(), event, origin)
     for (const subscriber of this.#subscribers) subscriber({ event, origin, record })
     if (folds(event, record)) this.#fold(event, origin, record)
     else this.#log.write(record)
@@ -115,6 +107,28 @@ export class EventLog {
     if (count === 0) return
     const sentence = `${last.sentence} (${count === 1 ? 'once' : `${count} times`} more within ${foldMs / 1000} s)`
     this.#log.write({ ...last, at: this.#clock.date(), sentence, facts: { ...last.facts, repeated: count } })
+  }
+}
+
+class Occurred implements LogRecord {
+  readonly at: Date
+  readonly event: string
+  readonly level: LogRecord['level']
+  readonly sentence: string
+  readonly #about: { readonly event: GatewayEvent; readonly origin: Origin }
+
+  constructor(at: Date, event: GatewayEvent, origin: Origin) {
+    const { level, sentence } = render(event, origin)
+    this.at = at
+    this.event = event.event
+    this.level = level
+    this.sentence = sentence
+    this.#about = { event, origin }
+  }
+
+  /** Made for who asks: a plain log and events below its level never do. */
+  get facts(): LogRecord['facts'] {
+    return facts(this.#about.event, this.#about.origin)
   }
 }
 

@@ -262,7 +262,9 @@ class House implements Gateway, EndpointOwner {
   }
 
   subscribe(receive: (record: EventRecord) => void): () => void {
-    return this.events.subscribe(({ record }: Occurrence) => receive({ ...record, at: record.at.toISOString() }))
+    return this.events.subscribe(({ record: { at, level, event, sentence, facts } }: Occurrence) =>
+      receive({ at: at.toISOString(), level, event, sentence, facts }),
+    )
   }
 
   stop(): Promise<void> {

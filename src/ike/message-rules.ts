@@ -111,8 +111,10 @@ export function breach(name: MessageName, payloads: readonly Payload[]): string 
     const most = (rule.payloads[is] ?? everywhere[is])?.[1] ?? 0
     if (count > most) return `${name} holds ${is} ${count} times, ${most} allowed`
   }
-  for (const [is, [least]] of Object.entries(rule.payloads) as [Kind, Count][])
-    if ((counts.get(is) ?? 0) < least) return `${name} holds no ${is}`
+  for (const is in rule.payloads) {
+    const [least] = rule.payloads[is as Kind]!
+    if ((counts.get(is as Kind) ?? 0) < least) return `${name} holds no ${is}`
+  }
   return undefined
 }
 

@@ -42,8 +42,14 @@ const answerPauseMs = 200
 /** By digest of the received octets. `reply` is empty where the message needed none. */
 export type Answers = Map<string, { readonly reply: Uint8Array | undefined; at: Instant }>
 
-/** The key of an answer. */
-export const digest = (octets: Uint8Array) => hashHex('sha1', octets)
+/** The key of an answer. A message that is new is asked for it twice: whether it was answered, and when it is. */
+export function digest(octets: Uint8Array): string {
+  if (last?.octets !== octets) last = { octets, key: hashHex('sha1', octets) }
+  return last.key
+}
+
+/** Octets that came in are changed by nobody. */
+let last: { readonly octets: Uint8Array; readonly key: string } | undefined
 
 /** Remembers that these octets were dealt with, and what went back. */
 export function remember(turn: Turn, sa: IkeSa, received: Uint8Array, reply: Uint8Array | undefined): void {

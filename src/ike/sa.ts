@@ -2,7 +2,7 @@
 
 import { wipe } from '../crypto/constant-time.ts'
 import { type Path, samePath } from '../wire/address.ts'
-import { hex } from '../wire/codec.ts'
+import { equal } from '../wire/codec.ts'
 import type { IkeSaId } from './contract.ts'
 import type { Introduction } from './exchanges/first-message.ts'
 import * as halfOpen from './half-open.ts'
@@ -22,8 +22,13 @@ const seenKept = 8192
 
 const noCookie = new Uint8Array(8)
 
+/** A character an octet, not to be shown: asked for with every message, and hex digits cost four times as much. */
 export function cookiesKey({ initiatorCookie, responderCookie }: Cookies): string {
-  return hex(initiatorCookie) + hex(responderCookie)
+  return eightCharacters(initiatorCookie) + eightCharacters(responderCookie)
+}
+
+function eightCharacters(o: Uint8Array): string {
+  return String.fromCharCode(o[0]!, o[1]!, o[2]!, o[3]!, o[4]!, o[5]!, o[6]!, o[7]!)
 }
 
 /** Where a repeated first message belongs. Octets count: one that was damaged on the way must not stand in for the one that follows. */
@@ -120,10 +125,13 @@ export function newCookie(turn: Turn): Uint8Array {
 export function findSa(turn: Pick<Turn, 'state'>, cookies: Cookies): IkeSa | undefined {
   const id =
     turn.state.byCookies.get(cookiesKey(cookies)) ??
-    turn.state.byCookies.get(cookiesKey({ ...cookies, responderCookie: noCookie }))
-  const sa = turn.state.sas.get(id ?? -1)
-  const awaitsCookie = sa !== undefined && awaitsAnswer(sa)
-  return sa && (awaitsCookie || cookiesKey(sa.cookies) === cookiesKey(cookies)) ? sa : undefined
+    turn.state.byCookies.get(cookiesKey({ initiatorCookie: cookies.initiatorCookie, responderCookie: noCookie }))
+  const sa = id === undefined ? undefined : turn.state.sas.get(id)
+  return sa && (awaitsAnswer(sa) || sameCookies(sa.cookies, cookies)) ? sa : undefined
+}
+
+function sameCookies(a: Cookies, b: Cookies): boolean {
+  return equal(a.initiatorCookie, b.initiatorCookie) && equal(a.responderCookie, b.responderCookie)
 }
 
 /** Nobody knows the responder's cookie yet. */

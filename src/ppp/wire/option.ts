@@ -30,7 +30,8 @@ export function find(options: readonly Option[], kind: OptionKind): Option | und
 
 /** The row for an option, whether or not its length is right. */
 export function kindOf(registry: Readonly<Record<string, OptionKind>>, found: Option): OptionKind | undefined {
-  return Object.values(registry).find(({ type }) => type === found.type)
+  for (const name in registry) if (registry[name]!.type === found.type) return registry[name]
+  return undefined
 }
 
 /** The name to show: `Maximum-Receive-Unit`, or `option 99`. */
