@@ -117,6 +117,19 @@ test('ten thousand sources neither fill the memory nor the log', () => {
   expect(lines[1024]).toContain('8976 times more')
 })
 
+test('JSON has the facts of an event, and the line that counts its repeats has them too', async () => {
+  const time = new VirtualTime()
+  const lines: { cause: string; repeated?: number }[] = []
+  const json = jsonLog((line) => lines.push(JSON.parse(line)))
+  const log = new EventLog({ clock: time, timers: time }, json)
+  for (let i = 0; i < 3; i++) log.emit(refused('203.0.113.9'))
+  await time.advance(20_000)
+  expect(lines.map(({ cause, repeated }) => ({ cause, repeated }))).toEqual([
+    { cause: 'pre-shared key', repeated: undefined },
+    { cause: 'pre-shared key', repeated: 2 },
+  ])
+})
+
 test('a plain line has time, level, sentence and event; JSON has the facts, secrets hidden', () => {
   const record: LogRecord = {
     at: new Date('2026-01-01T00:00:00Z'),
