@@ -1,16 +1,12 @@
 // `gatehouse bench`: what this machine does. Each kind measures its figures beside the limit that they have, in the same run. As a table, as
 // `{ machine, results: [{ what, esp, direction, gbps | perSecond, limit, ratio, spread }] }` with --json, as one page with plots with --html FILE;
 // --compare OLD.json says what got slower. `engines --tune` writes the best engines into the configuration.
-import { writeFileSync } from 'node:fs'
-import process from 'node:process'
 import { command, parse, UsageError } from './arguments.ts'
-import { compare, renderComparison } from './bench/compare.ts'
 import { describeMachine } from './bench/machine.ts'
-import { renderPage } from './bench/page.ts'
 import { showProgress } from './bench/progress.ts'
 import type { Bench } from './bench/result.ts'
 import { type Run, readRun } from './bench/run.ts'
-import { renderTable } from './bench/table.ts'
+import { tell } from './bench/tell.ts'
 
 /** Each is loaded when it is asked for; `all` runs those that need no peer of somebody else's. */
 const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: () => Promise<Bench> }>> = {
@@ -23,9 +19,6 @@ const kinds: Readonly<Record<string, { readonly inAll: boolean; readonly load: (
   idle: { inAll: true, load: async () => (await import('./bench/idle.ts')).benchIdle },
   'against softether': { inAll: false, load: async () => (await import('./bench/against.ts')).benchAgainstSoftEther },
 }
-
-/** Exit code of --compare when something got slower. */
-const slower = 4
 
 export function run(args: readonly string[]): Promise<number> {
   return command('bench', async () => {
@@ -51,17 +44,12 @@ export function run(args: readonly string[]): Promise<number> {
       return tune({ config, quick, explain, json }, progress, end, describeMachine())
     }
     if (explain || config !== undefined) throw new UsageError('--explain and --config go with --tune')
-    // Read before minutes are spent on measuring.
-    const before = values.compare === undefined ? undefined : readRun(values.compare)
-    const measured = from === undefined ? await measure(chosen(positionals), quick) : readRun(from)
-    if (html !== undefined) writeFileSync(html, renderPage(measured))
-    process.stdout.write(json ? `${JSON.stringify(measured, null, 2)}\n` : renderTable(measured))
-    if (!before) return 0
-    const comparison = compare(before, measured)
-    // With --json stdout is for machines.
-    const to = json ? process.stderr : process.stdout
-    to.write(`\n${renderComparison(comparison, values.compare!)}`)
-    return comparison.differences.some(({ verdict }) => verdict === 'slower') ? slower : 0
+    const names = from === undefined ? chosen(positionals) : []
+    return tell(async () => (from === undefined ? measure(names, quick) : readRun(from)), {
+      json,
+      html,
+      compare: values.compare,
+    })
   })
 }
 

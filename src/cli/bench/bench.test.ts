@@ -65,6 +65,10 @@ describe('figures', () => {
   test('an aim is a share of the limit, or a figure to be passed', () => {
     const of = (fields: Partial<Result>) => reached(tcp(fields))
     expect([of({}), of({ aim: { ratio: 0.6 } }), of({ aim: { ratio: 0.61 } })]).toEqual([undefined, true, false])
+    expect([of({ aim: { ratio: 0.65, within: 0.06 } }), of({ aim: { ratio: 0.65, within: 0.04 } })]).toEqual([
+      true,
+      false,
+    ])
     expect([of({ aim: { atLeast: 6.1 } }), of({ aim: { atMost: 6.1 } })]).toEqual([false, true])
   })
 })

@@ -10,8 +10,14 @@ export const units = {
 } as const
 export type Unit = keyof typeof units
 
-/** What is to be reached: a share of the limit, or a figure in the result's own unit. */
-export type Aim = { readonly ratio: number } | { readonly atLeast: number } | { readonly atMost: number }
+/**
+ * What is to be reached: a share of the limit, or a figure in the result's own unit. `within`: the noise that the run measured itself, of the ratio; a ratio that is
+ * below by no more has reached it.
+ */
+export type Aim =
+  | { readonly ratio: number; readonly within?: number }
+  | { readonly atLeast: number }
+  | { readonly atMost: number }
 
 /** One figure: exactly one of the units is there. */
 export type Result = { readonly [unit in Unit]?: number } & {
@@ -53,7 +59,7 @@ export function amountOf(result: Result): number {
 export function reached(result: Result): boolean | undefined {
   const { aim } = result
   if (!aim) return undefined
-  if ('ratio' in aim) return (result.ratio ?? Number.NaN) >= aim.ratio
+  if ('ratio' in aim) return (result.ratio ?? Number.NaN) >= aim.ratio - (aim.within ?? 0)
   return 'atLeast' in aim ? amountOf(result) >= aim.atLeast : amountOf(result) <= aim.atMost
 }
 

@@ -15,7 +15,8 @@ export function percent(share: number): string {
 }
 
 export function showAim(aim: Aim, result: Result): string {
-  if ('ratio' in aim) return `at least ${percent(aim.ratio)}`
+  if ('ratio' in aim)
+    return `at least ${percent(aim.ratio)}${aim.within === undefined ? '' : `, within ${percent(aim.within)}`}`
   const unit = units[unitOf(result)].name
   return 'atLeast' in aim ? `at least ${figure(aim.atLeast)} ${unit}` : `at most ${figure(aim.atMost)} ${unit}`
 }
