@@ -5,8 +5,11 @@ import { dirname, join } from 'node:path'
 import { Guest } from './guest.ts'
 import type { Lease } from './lease.ts'
 import { ensureModules, modulesPath } from './modules.ts'
-import { gatewayPlugs, type Network } from './network.ts'
+import { gatewayPlugs, type Network, type Plug } from './network.ts'
 import { must, type Output, type RunOptions } from './run.ts'
+
+/** A gateway's guest: its name and where its two cables end. */
+export type GuestPlace = { readonly name: string; readonly outside: Plug; readonly inside: Plug }
 
 export type Signal = 'SIGTERM' | 'SIGHUP' | 'SIGKILL'
 
@@ -51,16 +54,16 @@ export async function openGatewayHost(lease: Lease, network: Network): Promise<G
   return openGuestHost(lease, network)
 }
 
-/** A guest with the gateway's addresses and cables; its two planes, or another server, can run there in turn. */
+/** A guest with the gateway's addresses and cables, or with others: another server can run there, on the same kernel. */
 export async function openGuestHost(
   lease: Lease,
   network: Network,
   plane: 'userland' | 'kernel' = dataplane,
+  { name, outside, inside }: GuestPlace = { name: 'gate', ...gatewayPlugs },
 ): Promise<GuestHost> {
-  const { outside, inside } = gatewayPlugs
   await ensureModules()
   const gateway = { inside, checkout: dirname(gatehouse), modules: modulesPath() }
-  const guest = await Guest.boot({ name: 'gate', root: 'strongswan', plug: outside, gateway }, lease, network)
+  const guest = await Guest.boot({ name, root: 'strongswan', plug: outside, gateway }, lease, network)
   return new GuestHost(guest, plane)
 }
 

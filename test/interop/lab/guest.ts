@@ -1,6 +1,6 @@
 // A guest: Debian in user-mode Linux on one tap, with an agent on its serial line that runs what tests ask for.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, openSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -12,6 +12,8 @@ import { type Output, say, until } from './run.ts'
 const scripts = join(import.meta.dirname, 'guest')
 /** Starting takes two seconds alone, minutes on a machine that is busy with what goes before it. */
 const bootTimeoutMs = 170_000
+/** USER_HZ, the same on every Linux that we run on. */
+const ticksPerSecond = 100
 
 export type GuestOptions = {
   name: string
@@ -139,6 +141,14 @@ export class Guest {
     }
   }
 
+  /** Processor time that the guest has taken from this machine since it began, with all that runs in it; in hundredths exact. */
+  processorSeconds(): number {
+    const ticks = readdirSync('/proc')
+      .filter((entry) => /^\d/.test(entry))
+      .map((pid) => ticksOf(pid, this.#process.pid))
+    return ticks.reduce((sum, one) => sum + one, 0) / ticksPerSecond
+  }
+
   /** Power off, without a word to anybody. */
   kill(): void {
     if (this.#process.pid !== undefined && this.#process.exitCode === null)
@@ -165,6 +175,18 @@ export class Guest {
   #die(why: string): void {
     this.#dead = why
     for (const resolve of this.#waiting.values()) resolve(-1)
+  }
+}
+
+/** Of a process and the children that it has waited for, if it is of this session (proc(5): fields 6 and 14 to 17 of stat). */
+function ticksOf(pid: string, session: number | undefined): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[3]) === session ? fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) : 0
+  } catch {
+    // Ended in the meantime.
+    return 0
   }
 }
 
