@@ -18,6 +18,8 @@ namespace {
 //   who has the IKE port has IPsec.
 // - `sites`: what goes through a site's SA, or came out of one, gets a SYN's MSS lowered to what fits.
 // - `outbound`: what a tunnel's socket sends gets the ports back that the peer knows. Nothing may leave without an SA.
+// - L2TP's data is not tracked: coming and going it has other ports, so that to conntrack it never was one connection; ESP around and the client's packets inside are.
+// What most packets meet comes first, and what is cheap to ask comes first in a rule: each packet of a client passes here three times.
 constexpr std::string_view text = R"(
 table inet gatehouse_plane {
   counter keepaliveIn {}
@@ -39,12 +41,14 @@ table inet gatehouse_plane {
   chain inbound {
     type filter hook prerouting priority -310; policy accept;
     iifname "PREFIX*" goto clients
-    meta mark & 0xff000000 == 0x69000000 meta ipsec exists meta mark set 0 accept
-    udp dport DATA drop
-    udp dport STRAY drop
-    udp dport NATT goto espinudp
     meta mark & 0xff000000 == 0x67000000 meta ipsec exists goto opened
+    meta l4proto != udp goto others
+    meta mark & 0xff000000 == 0x69000000 meta ipsec exists meta mark set 0 accept
+    udp dport vmap { DATA : drop, STRAY : drop, NATT : goto espinudp }
     udp dport @ports counter name dropClearText drop
+  }
+  chain others {
+    meta mark & 0xff000000 == 0x69000000 meta ipsec exists meta mark set 0
   }
   chain espinudp {
     udp length 9 @th,64,8 255 counter name keepaliveIn
@@ -54,8 +58,8 @@ table inet gatehouse_plane {
     meta l4proto != udp counter name dropNotL2tp drop
     udp dport != @ports counter name dropNotL2tp drop
     @th,64,1 1 accept
-    @th,65,1 0 @th,0,16 set meta mark . @th,80,16 map @numbers @th,16,16 set DATA @th,48,16 set 0 @th,80,16 set meta mark . @th,80,16 map @ids accept
-    @th,65,1 1 @th,0,16 set meta mark . @th,96,16 map @numbers @th,16,16 set DATA @th,48,16 set 0 @th,96,16 set meta mark . @th,96,16 map @ids accept
+    @th,65,1 0 @th,0,16 set meta mark . @th,80,16 map @numbers @th,16,16 set DATA @th,48,16 set 0 @th,80,16 set meta mark . @th,80,16 map @ids notrack accept
+    @th,65,1 1 @th,0,16 set meta mark . @th,96,16 map @numbers @th,16,16 set DATA @th,48,16 set 0 @th,96,16 set meta mark . @th,96,16 map @ids notrack accept
     counter name dropStray
     limit rate 50/second burst 50 packets accept
     drop
@@ -70,7 +74,8 @@ table inet gatehouse_plane {
   chain outbound {
     type filter hook output priority -310; policy accept;
     udp sport { DATA, 1701 } rt ipsec missing drop
-    udp sport DATA meta nfproto ipv4 @th,0,16 set th dport map @local_ports @th,16,16 set th dport map @remote_ports
+    udp sport DATA notrack
+    udp sport DATA meta nfproto ipv4 @th,0,16 set th dport map @local_ports @th,16,16 set th dport map @remote_ports accept
     udp sport DATA meta nfproto ipv6 udp sport set th dport map @local_ports udp dport set th dport map @remote_ports
   }
   chain toclients {
@@ -79,8 +84,11 @@ table inet gatehouse_plane {
   }
   chain sites {
     type filter hook forward priority -310; policy accept;
-    meta nfproto ipv4 rt ipsec exists tcp flags syn tcp option maxseg size set rt mtu
-    meta nfproto ipv4 meta ipsec exists tcp flags syn tcp option maxseg size set rt mtu
+    tcp flags syn meta nfproto ipv4 goto sitesyn
+  }
+  chain sitesyn {
+    rt ipsec exists tcp option maxseg size set rt mtu
+    meta ipsec exists tcp option maxseg size set rt mtu
   }
   chain strays {
     type filter hook input priority -310; policy accept;
