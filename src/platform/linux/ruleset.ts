@@ -36,9 +36,6 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
   const remotes = sites.length > 0
   // On the kernel's plane what comes out of a tunnel comes by the interface that ESP came by, and leaves by the one that ESP leaves by.
   const sealed = plan.devicePrefix === undefined ? '' : 'meta ipsec missing '
-  const beyond = plan.internet
-    ? 'accept'
-    : `ip daddr { ${[...privateNetworks, ...plan.localNetworks].join(', ')} } accept`
   const dnsOutside =
     plan.forwarding === 'proxy-arp'
       ? ''
@@ -48,12 +45,15 @@ export function rulesetOf(plan: GatewayPlan, opened: readonly string[]): string 
 ${siteSets(sites)}  set opened { type ifname; ${opened.length > 0 ? `elements = { ${opened.map((name) => `"${name}"`).join(', ')} }` : ''} }
   chain spoofed {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${carriers}" meta nfproto ipv6 ip6 saddr != fe80::/10 drop
-    ${remotes ? `iifname "${carriers}" ip saddr @remotes accept` : ''}
-    iifname "${carriers}" ${isCarriedMark} accept
-    iifname "${carriers}" ip saddr != @clients drop
-    ${elsewhere} ip saddr @clients drop
-    ${remotes ? `${elsewhere} ${sealed}ip saddr @remotes drop` : ''}
+    iifname "${carriers}" goto fromcarriers
+    ip saddr @clients iifname != "lo" drop
+    ${remotes ? `${sealed}ip saddr @remotes iifname != "lo" drop` : ''}
+  }
+  chain fromcarriers {
+    meta nfproto ipv6 ip6 saddr != fe80::/10 drop
+    ${remotes ? 'ip saddr @remotes accept' : ''}
+    ${isCarriedMark} accept
+    ip saddr != @clients drop
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
@@ -64,14 +64,12 @@ ${sites.map(siteRules(plan)).join('')}    iifname "${carriers}" jump fromclients
   chain fromclients {
     meta nfproto ipv6 drop
     oifname "${carriers}" ${plan.clientToClient ? 'accept' : 'drop'}
-    ct state established,related accept
-    ${beyond}
-    ${plan.internet ? '' : 'drop'}
+    ${plan.internet ? 'accept' : `ct state established,related accept\n    ${within(plan)} accept\n    drop`}
   }
   chain toclients {
     meta nfproto ipv6 drop
-    ct state established,related accept
-    ${plan.forwarding === 'masquerade' ? '' : 'ip daddr @clients accept'}
+    ${plan.forwarding === 'masquerade' ? 'ct state established,related' : 'ip daddr @clients'} accept
+    ${plan.forwarding === 'masquerade' ? '' : 'ct state established,related accept'}
     drop
   }
   chain input {
@@ -91,6 +89,8 @@ ${sites.map(siteRules(plan)).join('')}    iifname "${carriers}" jump fromclients
 ${remotes && sealed ? leaving(plan) : ''}${plan.forwarding === 'masquerade' ? masquerade(carriers) : ''}}
 `
 }
+
+const within = ({ localNetworks }: GatewayPlan) => `ip daddr { ${[...privateNetworks, ...localNetworks].join(', ')} }`
 
 const list = (networks: readonly string[]) => `{ ${networks.join(', ')} }`
 
