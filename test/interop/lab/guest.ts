@@ -141,12 +141,12 @@ export class Guest {
     }
   }
 
-  /** Processor time that the guest has taken from this machine since it began, with all that runs in it; in hundredths exact. */
+  /** Processor time that the guest has taken from this machine since it began, with all that runs in it; of programs that have ended in hundredths. */
   processorSeconds(): number {
-    const ticks = readdirSync('/proc')
+    const times = readdirSync('/proc')
       .filter((entry) => /^\d/.test(entry))
-      .map((pid) => ticksOf(pid, this.#process.pid))
-    return ticks.reduce((sum, one) => sum + one, 0) / ticksPerSecond
+      .map((pid) => processorTime(pid, this.#process.pid))
+    return times.reduce((sum, one) => sum + one, 0)
   }
 
   /** Power off, without a word to anybody. */
@@ -178,12 +178,17 @@ export class Guest {
   }
 }
 
-/** Of a process and the children that it has waited for, if it is of this session (proc(5): fields 6 and 14 to 17 of stat). */
-function ticksOf(pid: string, session: number | undefined): number {
+/** Of a process's threads and of the children that it has waited for, if it is of this session (proc(5): stat, fields 6, 16 and 17; schedstat, nanoseconds). */
+function processorTime(pid: string, session: number | undefined): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return Number(fields[3]) === session ? fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) : 0
+    if (Number(fields[3]) !== session) return 0
+    const threads = readdirSync(`/proc/${pid}/task`).map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+    )
+    const nanoseconds = threads.reduce((sum, one) => sum + one, 0)
+    return nanoseconds / 1e9 + (Number(fields[13]) + Number(fields[14])) / ticksPerSecond
   } catch {
     // Ended in the meantime.
     return 0
