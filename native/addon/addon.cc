@@ -4,6 +4,7 @@
 #include "addon/bench-function.h"
 #include "addon/cipher-function.h"
 #include "addon/data-plane-object.h"
+#include "addon/device-feature-function.h"
 #include "addon/engines-function.h"
 #include "addon/holder-function.h"
 #include "addon/kernel-plane-object.h"
@@ -25,6 +26,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, gatehouse::addon::exchangeKeysAtOnce, "exchangeKeysAtOnce"));
   exports.Set("codeCbc", Napi::Function::New(env, gatehouse::addon::codeCbc, "codeCbc"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
+  exports.Set("deviceFeature", Napi::Function::New(env, gatehouse::addon::deviceFeature, "deviceFeature"));
+  exports.Set("setDeviceFeature", Napi::Function::New(env, gatehouse::addon::setDeviceFeature, "setDeviceFeature"));
   exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));
   exports.Set("keepHolderKey", Napi::Function::New(env, gatehouse::addon::keepHolderKey, "keepHolderKey"));
   exports.Set("releaseHolder", Napi::Function::New(env, gatehouse::addon::releaseHolder, "releaseHolder"));

@@ -1,20 +1,14 @@
 #include "linux/offload-device.h"
 
 #include <ifaddrs.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cstring>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "linux/file.h"
+#include "linux/device-feature.h"
 
 namespace gatehouse::os {
 namespace {
@@ -47,42 +41,6 @@ std::string deviceOf(const Address& local) {
   return name;
 }
 
-bool ask(const File& socket, const std::string& device, void* command) {
-  ifreq request{};
-  device.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = static_cast<char*>(command);
-  return ::ioctl(socket.get(), SIOCETHTOOL, &request) == 0;
-}
-
-bool hasFeature(const std::string& device) {
-  const File socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  std::vector<uint32_t> counted(sizeof(ethtool_sset_info) / 4 + 1);
-  auto* sizes = reinterpret_cast<ethtool_sset_info*>(counted.data());
-  sizes->cmd = ETHTOOL_GSSET_INFO;
-  sizes->sset_mask = uint64_t{1} << ETH_SS_FEATURES;
-  if (!ask(socket, device, sizes)) return false;
-  const uint32_t count = sizes->data[0];
-  if (count == 0 || count > 1024) return false;
-  std::vector<uint32_t> words((sizeof(ethtool_gstrings) + count * size_t{ETH_GSTRING_LEN}) / 4 + 1);
-  auto* names = reinterpret_cast<ethtool_gstrings*>(words.data());
-  names->cmd = ETHTOOL_GSTRINGS;
-  names->string_set = ETH_SS_FEATURES;
-  names->len = count;
-  if (!ask(socket, device, names)) return false;
-  const uint32_t blocks = (count + 31) / 32;
-  std::vector<uint32_t> bits((sizeof(ethtool_gfeatures) + blocks * sizeof(ethtool_get_features_block)) / 4);
-  auto* features = reinterpret_cast<ethtool_gfeatures*>(bits.data());
-  features->cmd = ETHTOOL_GFEATURES;
-  features->size = blocks;
-  if (!ask(socket, device, features)) return false;
-  for (uint32_t i = 0; i < count; i++) {
-    if (std::strncmp(reinterpret_cast<const char*>(names->data) + i * size_t{ETH_GSTRING_LEN}, feature,
-                     ETH_GSTRING_LEN) == 0)
-      return (features->features[i / 32].active >> (i % 32) & 1) != 0;
-  }
-  return false;
-}
-
 }  // namespace
 
 bool namesDevice(std::string_view offload) {
@@ -91,7 +49,7 @@ bool namesDevice(std::string_view offload) {
 
 int espOffloadDevice(const Address& local) {
   const std::string device = deviceOf(local);
-  return !device.empty() && hasFeature(device) ? static_cast<int>(if_nametoindex(device.c_str())) : 0;
+  return deviceFeature(device, feature) == true ? static_cast<int>(if_nametoindex(device.c_str())) : 0;
 }
 
 }  // namespace gatehouse::os

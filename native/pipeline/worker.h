@@ -9,6 +9,7 @@
 #include "pipeline/coalesce.h"
 #include "pipeline/context.h"
 #include "pipeline/inbound.h"
+#include "pipeline/moderation.h"
 #include "pipeline/outbound.h"
 
 namespace gatehouse::pipeline {
@@ -64,6 +65,7 @@ class Worker {
   Outbound outbound_;
   os::ReceiveBatch batch_;
   std::unique_ptr<uint8_t[]> tunBuffer_;
+  Moderation moderation_;
   std::thread thread_;
 };
 

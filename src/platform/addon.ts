@@ -189,6 +189,10 @@ export type NativeModule = NativeEngines & {
   readonly keepHolderKey: (where: string, key: Uint8Array) => void
   /** Lets go of everything that is held there. */
   readonly releaseHolder: (where: string) => void
+  /** A feature by its name in `ethtool -k`: whether it is active; undefined where there is no such device or feature. */
+  readonly deviceFeature: (device: string, feature: string) => boolean | undefined
+  /** As `ethtool -K`; says whether it is so now. */
+  readonly setDeviceFeature: (device: string, feature: string, on: boolean) => boolean
   /** sd_notify(3) to the socket: empty, or why nothing was sent. */
   readonly notifyManager: (socket: string, assignments: string) => string
 }

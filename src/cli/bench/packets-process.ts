@@ -20,7 +20,7 @@ export type PacketsOptions = {
 }
 
 /** Cases in the order in which each round goes through them. */
-export const cases = ['in, one flow', 'in, 32 flows', 'out, together', 'out, one by one'] as const
+export const cases = ['in, one flow', 'in, 32 flows', 'out, together', 'out, from a port', 'out, one by one'] as const
 export type Case = (typeof cases)[number]
 
 /** One case of one round. */
@@ -43,13 +43,16 @@ const address = {
   inner: '10.97.0.2',
   tun: '10.97.0.1',
   host: '198.51.100.1',
+  /** A host behind a port of the gateway's, and the gateway's address there. */
+  beyond: '203.0.113.2',
+  port: '203.0.113.1',
   /** The outer address of a client that is only sent to. */
   sink: '198.51.100.2',
 } as const
 const ports = { gateway: 4700, client: 4800 } as const
 const ids = { tunnel: 1, session: 1, port: 1701 } as const
 const spi = { inbound: 0x5000, away: 0x5001, outbound: 0x6000 } as const
-const device = { tun: 'ghpackets', sink: 'ghsink' } as const
+const device = { tun: 'ghpackets', sink: 'ghsink', port: 'ghport', host: 'ghhost' } as const
 
 const octets = (text: string) => ipv4Octets(text)!
 
@@ -65,6 +68,7 @@ export async function measurePackets(options: PacketsOptions): Promise<void> {
   for (const neighbour of [address.host, address.sink])
     runHere('ip', ['neigh', 'add', neighbour, 'lladdr', '02:00:00:00:00:01', 'nud', 'permanent', 'dev', device.sink])
   runHere('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
+  addPort()
   const lengths = lengthsOf(cipher, hash)
   const keys = {
     cipherKey: new Uint8Array(lengths.cipher).fill(1),
@@ -87,7 +91,7 @@ export async function measurePackets(options: PacketsOptions): Promise<void> {
       const shared = { octets: options.octets, milliseconds: options.milliseconds }
       if (which.startsWith('out')) {
         const ends = {
-          local: { address: octets(address.tun), port: 0 },
+          local: { address: octets(which === 'out, from a port' ? address.beyond : address.tun), port: 0 },
           remote: { address: octets(address.inner), port: 9 },
         }
         return { ...shared, ...ends, sealed: false, together: which === 'out, together' ? 64 : 1 }
@@ -132,6 +136,32 @@ export async function measurePackets(options: PacketsOptions): Promise<void> {
   } finally {
     await path.close()
   }
+}
+
+/** A port with a host behind it, both here: what leaves from the host's address comes in by the port, one packet after the other, as from a network card. */
+function addPort(): void {
+  const { port, host } = device
+  const routes = '100'
+  runHere('ip', ['link', 'add', host, 'type', 'veth', 'peer', 'name', port])
+  for (const [name, own] of [
+    [port, `${address.port}/24`],
+    [host, `${address.beyond}/32`],
+  ] as const) {
+    runHere('ip', ['link', 'set', name, 'up'])
+    runHere('ip', ['address', 'add', own, 'dev', name])
+  }
+  const { address: lladdr } = JSON.parse(runHere('ip', ['-j', 'link', 'show', port]))[0] as { address: string }
+  runHere('ip', ['rule', 'add', 'iif', 'lo', 'from', address.beyond, 'lookup', routes])
+  runHere('ip', ['route', 'add', address.inner, 'dev', host, 'table', routes])
+  runHere('ip', ['neigh', 'add', address.inner, 'lladdr', lladdr, 'nud', 'permanent', 'dev', host])
+  // The source is an address of this machine too.
+  for (const name of ['all', port])
+    runHere('sysctl', ['-qw', `net.ipv4.conf.${name}.rp_filter=0`, `net.ipv4.conf.${name}.accept_local=1`])
+  // What a network card does: packets are taken from it by a thread, as many as wait, and those of a flow go on together (platform/linux/gathering.ts).
+  const native = loadNative()
+  native.setDeviceFeature(port, 'rx-gro', true)
+  native.setDeviceFeature(port, 'rx-udp-gro-forwarding', true)
+  runHere('unshare', ['--mount', 'sh', '-c', `mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/${port}/threaded`])
 }
 
 function lengthsOf(

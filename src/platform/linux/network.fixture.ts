@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GatewayPlan } from '../network.ts'
 import { openStore } from '../store.ts'
+import { gathers } from './gathering.ts'
 import { LinuxNetwork } from './network.ts'
 
 const [, , step = '', folder = ''] = process.argv
@@ -36,6 +37,7 @@ function state() {
       .map((line) => line.trim())
       .filter((line) => line !== ''),
     forwarding: { all: sysctl('ip_forward'), lan: sysctl('conf/lan0/forwarding') },
+    gathering: gathers('lan0'),
     proxies: sh('ip neigh show proxy dev lan0'),
     journal: openStore(folder).read('network.json') !== undefined,
   }
@@ -70,6 +72,7 @@ if (step === 'serve') {
       .filter((line) => line !== ''),
     present: sh('ip route show 10.99.0.17 | sed "s/.* dev //"'),
     absent: sh('ip route get 10.99.0.18 2>&1 || true').split('\n')[0]?.trim(),
+    gathering: gathers('lan0'),
     forwarding: {
       lan: sysctl('conf/lan0/forwarding'),
       ghp7: sysctl('conf/ghp7/forwarding'),
@@ -111,6 +114,17 @@ if (step === 'serve') {
   // The daemon is killed; another one starts.
   const next = new LinuxNetwork({ store: openStore(folder), watchMs: 0 })
   seen.push(await next.recover(), state())
+} else if (step === 'later') {
+  const watching = new LinuxNetwork({ store: openStore(folder), watchMs: 20 })
+  const look = () => ({ lan0: gathers('lan0'), late0: gathers('late0') })
+  await watching.serve(plan)
+  sh(
+    'ip link add late0 type veth peer name late1; ip link set late0 up; ip link set late1 up; ip address add 192.168.6.1/24 dev late0',
+  )
+  for (let tries = 0; tries < 200 && !look().late0; tries++) await new Promise((resolve) => setTimeout(resolve, 20))
+  seen.push(look())
+  await watching.clear()
+  seen.push(look())
 } else if (step === 'watched') {
   // A daemon with a watcher, killed.
   const daemon = `

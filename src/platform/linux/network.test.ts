@@ -50,11 +50,12 @@ test.runIf(may)('serve, change, clear: table, routes and forwarding come, change
       '10.99.0.16/30 scope link src 10.99.0.1 linkdown',
     ],
     forwarding: { all: '0', lan: '1' },
+    gathering: true,
     proxies: '',
     journal: true,
   })
   expect(changed).toEqual({ ...first, routes: ['10.99.0.16/30 scope link src 10.99.0.1 linkdown'] })
-  expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, journal: false })
+  expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: false, journal: false })
 })
 
 test.runIf(may)(
@@ -68,6 +69,7 @@ test.runIf(may)(
       unreachable: ['10.99.0.10/31', '10.99.0.12/30', '10.99.0.16/30'],
       present: 'ghp7 scope link',
       absent: 'RTNETLINK answers: No route to host',
+      gathering: false,
       forwarding: { lan: '1', ghp7: '1', elsewhere: '0' },
     }
     expect(first).toEqual(state)
@@ -112,21 +114,36 @@ test.runIf(may)('after kill -9 the next start removes table, forwarding and prox
   expect(left).toMatchObject({
     tables: 'table inet gatehouse',
     forwarding: { all: '0', lan: '1' },
+    gathering: true,
     proxies: expect.stringContaining('192.168.5.200'),
     journal: true,
   })
   expect(removed).toEqual([
     'net.ipv4.conf.lan0.forwarding',
     'net.ipv4.neigh.lan0.proxy_delay',
+    'gathering of UDP at lan0',
     'proxy ARP for 192.168.5.200',
     'the nftables table gatehouse',
   ])
-  expect(clean).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, proxies: '', journal: false })
+  expect(clean).toMatchObject({
+    tables: '',
+    forwarding: { all: '0', lan: '0' },
+    gathering: false,
+    proxies: '',
+    journal: false,
+  })
+})
+
+test.runIf(may)('a port that comes later gathers too, and both are as they were afterwards', () => {
+  expect(inside('later')).toEqual([
+    { lan0: true, late0: true },
+    { lan0: false, late0: false },
+  ])
 })
 
 test.runIf(may)('a watcher cleans up after a killed daemon by itself', () => {
   expect(inside('watched')).toEqual([
-    expect.objectContaining({ tables: '', forwarding: { all: '0', lan: '0' }, journal: false }),
+    expect.objectContaining({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: false, journal: false }),
   ])
 })
 

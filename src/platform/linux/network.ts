@@ -9,6 +9,7 @@ import type { ClientPlan, GatewayPlan, Network } from '../network.ts'
 import type { Store } from '../store.ts'
 import { coverOf, inRanges } from './cidr.ts'
 import { type Run, run as runCommand } from './command.ts'
+import { gathers, setGathering } from './gathering.ts'
 import { obstacles, rulesetOf, tableOf, withoutTable } from './ruleset.ts'
 
 /** What is to be undone; written before it is done. */
@@ -21,6 +22,8 @@ type Journal = {
   routes: string[]
   /** Arguments of `ip address add`. */
   addresses: string[]
+  /** Ports that didn't gather UDP before us. */
+  gathering: string[]
   /** Proxy ARP entries, kept per client: which device, which addresses may be among them. */
   proxy: { readonly device: string; readonly clients: GatewayPlan['clients'] } | undefined
 }
@@ -223,17 +226,28 @@ export class LinuxNetwork implements Network {
     const names = interfacesWithRoutes().filter((name) => !isCarrier(plan, name))
     const opened = names.filter((name) => ours(name) || readSysctl(forwardingOf(name)) === '0')
     await this.#run('nft', ['-f', '-'], rulesetOf(plan, opened))
+    if (plan.devicePrefix === undefined) this.#gatherAt(names)
     return opened.flatMap((name) => this.#setSysctl(forwardingOf(name), '1', true))
+  }
+
+  /** What comes in by these ports for clients crosses the TUN together. A port that can't is as good as before. */
+  #gatherAt(ports: readonly string[]): void {
+    for (const port of ports) {
+      if (this.#journal.gathering.includes(port) || gathers(port) !== false) continue
+      this.#record(() => this.#journal.gathering.push(port))
+      setGathering(port, true)
+    }
   }
 
   #startWatch(): void {
     if (this.#watch || this.#watchMs === 0) return
     this.#watch = setInterval(() => {
       const plan = this.#plan
-      const closed = interfacesWithRoutes().some(
-        (name) => plan && !isCarrier(plan, name) && readSysctl(forwardingOf(name)) === '0',
-      )
-      if (plan && closed) this.#next(() => this.#filter(plan)).catch(() => {})
+      if (!plan) return
+      const ports = interfacesWithRoutes().filter((name) => !isCarrier(plan, name))
+      if (plan.devicePrefix === undefined) this.#gatherAt(ports)
+      if (ports.some((name) => readSysctl(forwardingOf(name)) === '0'))
+        this.#next(() => this.#filter(plan)).catch(() => {})
     }, this.#watchMs)
     this.#watch.unref()
   }
@@ -272,7 +286,7 @@ export class LinuxNetwork implements Network {
 
   /** Forwarding off first, then what filters it. Goes on where a step fails: as much as can be is undone. */
   async #undo(): Promise<string[]> {
-    const { sysctls, routes, addresses, table, proxy } = this.#journal
+    const { sysctls, gathering, routes, addresses, table, proxy } = this.#journal
     const undone: string[] = []
     for (const { name, before, ours } of sysctls) {
       if (readSysctl(name) !== ours) continue
@@ -283,6 +297,8 @@ export class LinuxNetwork implements Network {
         // The interface went meanwhile, and its variables with it.
       }
     }
+    for (const port of gathering)
+      if (gathers(port) && setGathering(port, false)) undone.push(`gathering of UDP at ${port}`)
     const attempt = (what: string, command: string, args: readonly string[], input?: string) =>
       this.#run(command, args, input).then(
         () => undone.push(what),
@@ -313,7 +329,7 @@ export class LinuxNetwork implements Network {
 }
 
 function empty(): Journal {
-  return { version: 1, table: undefined, sysctls: [], routes: [], addresses: [], proxy: undefined }
+  return { version: 1, table: undefined, sysctls: [], gathering: [], routes: [], addresses: [], proxy: undefined }
 }
 
 function parseJournal(text: string): Journal {

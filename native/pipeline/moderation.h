@@ -1,0 +1,42 @@
+// When to let packets gather. A waking of a worker costs as much as reading ten packets, so where single packets come faster than a worker falls asleep, it stays
+// away for a moment, as a network card holds its interrupts back (docs/performance.md, "Small packets"). A stream of acknowledgements, which a pause would only
+// delay, is left alone.
+#pragma once
+
+namespace gatehouse::pipeline {
+
+class Moderation {
+ public:
+  /// Far below what a person or TCP's clock notices, and longer than several wakings.
+  static constexpr long pauseNanoseconds = 50'000;
+
+  /// What a look at the queue found: `count` packets; `single`: each of them a packet of its own, and none left behind.
+  void turn(unsigned count, bool single) {
+    if (paused_ && count < worth) rest_ = restTurns;
+    if (rest_ > 0) rest_ -= 1;
+    paused_ = false;
+    due_ = single && count >= crowd && rest_ == 0;
+  }
+
+  /// Whether to pause now: once for a turn.
+  bool takePause() {
+    if (!due_) return false;
+    due_ = false;
+    paused_ = true;
+    return true;
+  }
+
+ private:
+  /// So many waiting together after a waking are a flood, perhaps.
+  static constexpr unsigned crowd = 2;
+  /// So many waiting together after a pause are one.
+  static constexpr unsigned worth = 10;
+  /// Turns before another pause is tried.
+  static constexpr unsigned restTurns = 1000;
+
+  bool due_ = false;
+  bool paused_ = false;
+  unsigned rest_ = 0;
+};
+
+}  // namespace gatehouse::pipeline
