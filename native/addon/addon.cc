@@ -21,6 +21,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, gatehouse::addon::removeKernelRemains, "removeKernelRemains"));
   exports.Set("benchEngines", Napi::Function::New(env, gatehouse::addon::benchEngines, "benchEngines"));
   exports.Set("benchFlood", Napi::Function::New(env, gatehouse::addon::benchFlood, "benchFlood"));
+  exports.Set("benchTunReader", Napi::Function::New(env, gatehouse::addon::benchTunReader, "benchTunReader"));
   exports.Set("exchangeKeys", Napi::Function::New(env, gatehouse::addon::exchangeKeys, "exchangeKeys"));
   exports.Set("exchangeKeysAtOnce",
               Napi::Function::New(env, gatehouse::addon::exchangeKeysAtOnce, "exchangeKeysAtOnce"));

@@ -8,6 +8,7 @@
 #include "addon/values.h"
 #include "bench/bench.h"
 #include "bench/flood.h"
+#include "bench/tun-reader.h"
 
 namespace gatehouse::addon {
 
@@ -37,6 +38,37 @@ std::vector<std::string> texts(const Napi::Value& given) {
   const auto array = given.As<Napi::Array>();
   for (std::uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).As<Napi::String>().Utf8Value());
   return list;
+}
+
+bench::FloodOptions floodOf(const Napi::Object& given) {
+  const auto endpoint = [&](const char* name) {
+    const auto object = given.Get(name).As<Napi::Object>();
+    return os::Endpoint{addressOf(object.Get("address")), static_cast<std::uint16_t>(numberOf(object.Get("port")))};
+  };
+  const auto number = [&](const char* name) { return numberOf(given.Get(name)); };
+  const auto octets = [&](const char* name) {
+    const auto span = octetsOf(given.Get(name));
+    return std::vector<std::uint8_t>(span.begin(), span.end());
+  };
+  bench::FloodOptions options;
+  options.sealed = given.Get("sealed").ToBoolean().Value();
+  options.path = {endpoint("local"), endpoint("remote")};
+  options.octets = number("octets");
+  options.together = number("together");
+  options.milliseconds = number("milliseconds");
+  if (options.sealed) {
+    options.spi = number("spi");
+    options.sent = static_cast<std::uint64_t>(given.Get("sent").As<Napi::Number>().Int64Value());
+    options.algorithm = given.Get("algorithm").As<Napi::String>().Utf8Value();
+    options.cipherKey = octets("cipherKey");
+    options.integrityKey = octets("integrityKey");
+    options.tunnel = static_cast<std::uint16_t>(number("tunnel"));
+    options.session = static_cast<std::uint16_t>(number("session"));
+    options.source = addressOf(given.Get("source"));
+    options.destination = addressOf(given.Get("destination"));
+    options.flows = number("flows");
+  }
+  return options;
 }
 
 }  // namespace
@@ -77,40 +109,33 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info) {
 
 Napi::Value benchFlood(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
-  const auto given = info[0].As<Napi::Object>();
-  const auto endpoint = [&](const char* name) {
-    const auto object = given.Get(name).As<Napi::Object>();
-    return os::Endpoint{addressOf(object.Get("address")), static_cast<std::uint16_t>(numberOf(object.Get("port")))};
-  };
-  const auto number = [&](const char* name) { return numberOf(given.Get(name)); };
-  const auto octets = [&](const char* name) {
-    const auto span = octetsOf(given.Get(name));
-    return std::vector<std::uint8_t>(span.begin(), span.end());
-  };
-  bench::FloodOptions options;
-  options.sealed = given.Get("sealed").ToBoolean().Value();
-  options.path = {endpoint("local"), endpoint("remote")};
-  options.octets = number("octets");
-  options.together = number("together");
-  options.milliseconds = number("milliseconds");
-  if (options.sealed) {
-    options.spi = number("spi");
-    options.sent = static_cast<std::uint64_t>(given.Get("sent").As<Napi::Number>().Int64Value());
-    options.algorithm = given.Get("algorithm").As<Napi::String>().Utf8Value();
-    options.cipherKey = octets("cipherKey");
-    options.integrityKey = octets("integrityKey");
-    options.tunnel = static_cast<std::uint16_t>(number("tunnel"));
-    options.session = static_cast<std::uint16_t>(number("session"));
-    options.source = addressOf(given.Get("source"));
-    options.destination = addressOf(given.Get("destination"));
-    options.flows = number("flows");
-  }
+  const bench::FloodOptions options = floodOf(info[0].As<Napi::Object>());
   try {
     const bench::Flooded flooded = bench::flood(options);
     auto result = Napi::Object::New(env);
     result.Set("packets", static_cast<double>(flooded.packets));
     result.Set("wallSeconds", flooded.wallSeconds);
     result.Set("processorSeconds", flooded.processorSeconds);
+    return result;
+  } catch (const os::OpenError& error) {
+    throw toJs(env, error);
+  } catch (const std::logic_error& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+}
+
+Napi::Value benchTunReader(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto given = info[0].As<Napi::Object>();
+  os::TunOptions device;
+  device.name = given.Get("name").As<Napi::String>().Utf8Value();
+  device.address = addressOf(given.Get("address"));
+  device.prefix = static_cast<std::uint8_t>(numberOf(given.Get("prefix")));
+  try {
+    const bench::TunRead read = bench::readTun(device, floodOf(info[1].As<Napi::Object>()));
+    auto result = Napi::Object::New(env);
+    result.Set("packets", static_cast<double>(read.packets));
+    result.Set("processorSeconds", read.processorSeconds);
     return result;
   } catch (const os::OpenError& error) {
     throw toJs(env, error);

@@ -12,4 +12,7 @@ Napi::Value benchEngines(const Napi::CallbackInfo& info);
 /// `benchFlood({ … })`: fields as in bench/flood.h; `{ packets, wallSeconds, processorSeconds }`. Nothing else runs on this thread meanwhile.
 Napi::Value benchFlood(const Napi::CallbackInfo& info);
 
+/// `benchTunReader({ name, address, prefix }, { … })`: a TUN device, and a flood that is routed to it; `{ packets, processorSeconds }` of who reads it.
+Napi::Value benchTunReader(const Napi::CallbackInfo& info);
+
 }  // namespace gatehouse::addon

@@ -7,8 +7,8 @@ namespace gatehouse::pipeline {
 
 class Moderation {
  public:
-  /// Far below what a person or TCP's clock notices, and longer than several wakings.
-  static constexpr long pauseNanoseconds = 50'000;
+  /// To be called by the thread that will pause: the kernel adds 50 us to each of its pauses otherwise.
+  static void prepareThread();
 
   /// What a look at the queue found: `count` packets; `single`: each of them a packet of its own, and none left behind.
   void turn(unsigned count, bool single) {
@@ -18,15 +18,12 @@ class Moderation {
     due_ = single && count >= crowd && rest_ == 0;
   }
 
-  /// Whether to pause now: once for a turn.
-  bool takePause() {
-    if (!due_) return false;
-    due_ = false;
-    paused_ = true;
-    return true;
-  }
+  /// Sleeps if the last turn was worth it, once for a turn; says whether it was.
+  bool pauseIfDue();
 
  private:
+  /// Far below what a person or TCP's clock notices, and longer than several wakings.
+  static constexpr long pauseNanoseconds = 50'000;
   /// So many waiting together after a waking are a flood, perhaps.
   static constexpr unsigned crowd = 2;
   /// So many waiting together after a pause are one.

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include <csignal>
@@ -83,8 +82,7 @@ void Worker::stop() {
 
 void Worker::run() {
   pthread_setname_np(pthread_self(), "gatehouse-esp");
-  // Of a pause: the kernel adds 50 us to one otherwise.
-  prctl(PR_SET_TIMERSLACK, 1);
+  Moderation::prepareThread();
   esp::EpochDomain::Reader reader(context_.epochs);
   std::array<epoll_event, 16> ready;
   while (!context_.stopping.load(std::memory_order_acquire)) {
@@ -108,10 +106,7 @@ void Worker::run() {
       }
     }
     if (events_.takePushed()) context_.wake();
-    if (moderation_.takePause()) {
-      const timespec pause{0, Moderation::pauseNanoseconds};
-      clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
-    }
+    moderation_.pauseIfDue();
   }
 }
 

@@ -178,6 +178,11 @@ export type NativeModule = NativeEngines & {
     readonly wallSeconds: number
     readonly processorSeconds: number
   }
+  /** As native/bench/tun-reader.h has it: makes a device, and blocks while what the flood sends into it is read. */
+  readonly benchTunReader: (
+    device: { readonly name: string; readonly address: Uint8Array; readonly prefix: number },
+    flood: NativeFlood,
+  ) => { readonly packets: number; readonly processorSeconds: number }
   /** As native/crypto/key-exchange.h has it, on Node's thread pool; `group` is one of MODP. */
   readonly exchangeKeys: (group: string, peerPublic: Uint8Array) => Promise<NativeExchanged | undefined>
   /** The same on this thread, for ECP256. */

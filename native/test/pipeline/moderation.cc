@@ -12,7 +12,7 @@ unsigned pausesOf(Moderation& moderation, unsigned turns, unsigned count, bool s
   unsigned pauses = 0;
   for (unsigned i = 0; i < turns; i++) {
     moderation.turn(count, single);
-    if (moderation.takePause()) pauses += 1;
+    if (moderation.pauseIfDue()) pauses += 1;
   }
   return pauses;
 }
@@ -20,7 +20,7 @@ unsigned pausesOf(Moderation& moderation, unsigned turns, unsigned count, bool s
 TEST("moderation: a flood of single packets is let gather each turn, once") {
   Moderation moderation;
   CHECK(pausesOf(moderation, 100, 20) == 100);
-  CHECK(!moderation.takePause());
+  CHECK(!moderation.pauseIfDue());
 }
 
 TEST("moderation: packets that come one at a time, and super-packets, never wait") {

@@ -33,6 +33,8 @@ export type PacketsRound = {
   readonly seconds: number
   readonly generatorSeconds: number
   readonly wallSeconds: number
+  /** Packets a second of processor time that the TUN gives to who does nothing with them, in the same round: where each crosses it alone. */
+  readonly floor?: number
 }
 
 const address = {
@@ -42,6 +44,9 @@ const address = {
   sender: '10.97.0.3',
   inner: '10.97.0.2',
   tun: '10.97.0.1',
+  /** Of the TUN that nothing is done with, and behind it. */
+  floor: '10.98.0.1',
+  beneath: '10.98.0.2',
   host: '198.51.100.1',
   /** A host behind a port of the gateway's, and the gateway's address there. */
   beyond: '203.0.113.2',
@@ -52,7 +57,7 @@ const address = {
 const ports = { gateway: 4700, client: 4800 } as const
 const ids = { tunnel: 1, session: 1, port: 1701 } as const
 const spi = { inbound: 0x5000, away: 0x5001, outbound: 0x6000 } as const
-const device = { tun: 'ghpackets', sink: 'ghsink', port: 'ghport', host: 'ghhost' } as const
+const device = { tun: 'ghpackets', floor: 'ghfloor', sink: 'ghsink', port: 'ghport', host: 'ghhost' } as const
 
 const octets = (text: string) => ipv4Octets(text)!
 
@@ -129,6 +134,7 @@ export async function measurePackets(options: PacketsOptions): Promise<void> {
           seconds: after.seconds - before.seconds,
           generatorSeconds: processorSeconds,
           wallSeconds,
+          ...(which === 'out, one by one' && { floor: floorOf(options) }),
         }
         if (round > 0) process.stdout.write(`${JSON.stringify(told)}\n`)
       }
@@ -136,6 +142,19 @@ export async function measurePackets(options: PacketsOptions): Promise<void> {
   } finally {
     await path.close()
   }
+}
+
+function floorOf({ octets: length, milliseconds }: PacketsOptions): number {
+  const tun = { name: device.floor, address: octets(address.floor), prefix: 24 }
+  const { packets, processorSeconds } = loadNative().benchTunReader(tun, {
+    local: { address: octets(address.floor), port: 0 },
+    remote: { address: octets(address.beneath), port: 9 },
+    octets: length,
+    milliseconds,
+    together: 1,
+    sealed: false,
+  })
+  return packets / processorSeconds
 }
 
 /** A port with a host behind it, both here: what leaves from the host's address comes in by the port, one packet after the other, as from a network card. */

@@ -87,9 +87,13 @@ function resultOf(
   limits: { readonly seal: number; readonly open: number },
 ): Result {
   const limit = which.startsWith('in') ? limits.open : limits.seal
-  const { value, ratio, spread, ratioSpread } = ofRounds(
-    rounds.map(({ packets, seconds }) => ({ value: packets / seconds, limit })),
-  )
+  const {
+    value,
+    limit: taken,
+    ratio,
+    spread,
+    ratioSpread,
+  } = ofRounds(rounds.map(({ packets, seconds, floor = limit }) => ({ value: packets / seconds, limit: floor })))
   const generator = summarise(rounds.map((round) => (round.generatorSeconds / round.offered) * 1e9)).median
   const lost = 1 - summarise(rounds.map((round) => round.packets / round.offered)).median
   return {
@@ -97,11 +101,14 @@ function resultOf(
     esp,
     direction: which,
     perSecond: value,
-    limit,
+    limit: taken,
     ratio,
     spread,
     ratioSpread,
-    limitOf: 'for packets what ESP in memory does with packets of that size',
+    limitOf:
+      rounds[0]?.floor === undefined
+        ? 'for packets what ESP in memory does with packets of that size'
+        : 'for packets one by one what a TUN gives to a reader who does nothing with them',
     aim,
     note: `${esp}, ${which}: ${(1e9 / value).toFixed(0)} ns a packet; the generator spends ${generator.toFixed(0)} ns besides and was ${(100 * lost).toFixed(0)} % too fast`,
   }
