@@ -1,4 +1,4 @@
-// When to let packets gather. A waking of a worker costs as much as reading ten packets, so where single packets come faster than a worker falls asleep, it stays
+// When to let packets gather. A waking of a worker costs as much as reading ten packets, so where small packets come faster than a worker falls asleep, it stays
 // away for a moment, as a network card holds its interrupts back (docs/performance.md, "Small packets"). A stream of acknowledgements, which a pause would only
 // delay, is left alone.
 #pragma once
@@ -10,12 +10,12 @@ class Moderation {
   /// To be called by the thread that will pause: the kernel adds 50 us to each of its pauses otherwise.
   static void prepareThread();
 
-  /// What a look at the queue found: `count` packets; `single`: each of them a packet of its own, and none left behind.
-  void turn(unsigned count, bool single) {
+  /// What a look at the queue found: `count` packets; `small`: each of them, and none was left behind.
+  void turn(unsigned count, bool small) {
     if (paused_ && count < worth) rest_ = restTurns;
     if (rest_ > 0) rest_ -= 1;
     paused_ = false;
-    due_ = single && count >= crowd && rest_ == 0;
+    due_ = small && count >= crowd && rest_ == 0;
   }
 
   /// Sleeps if the last turn was worth it, once for a turn; says whether it was.

@@ -125,19 +125,19 @@ void Worker::receive(uint64_t tag, uint64_t now) {
 }
 
 void Worker::readTun() {
-  bool single = true;
+  bool small = true;
   unsigned count = 0;
   for (; count < tunBudget; count++) {
     const ssize_t length = ::read(tunDescriptor_, tunBuffer_.get(), tunRoom);
     if (length < static_cast<ssize_t>(sizeof(VirtioHeader))) break;
     VirtioHeader header;
     std::memcpy(&header, tunBuffer_.get(), sizeof header);
-    single = single && header.gsoType == 0;
+    small = small && length <= smallRoom;
     outbound_.fromTun(header, tunBuffer_.get() + sizeof header, static_cast<size_t>(length) - sizeof header);
   }
   outbound_.flush();
   // With the budget used up more is there already.
-  moderation_.turn(count, single && count < tunBudget);
+  moderation_.turn(count, small && count < tunBudget);
 }
 
 }  // namespace gatehouse::pipeline

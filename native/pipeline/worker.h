@@ -43,6 +43,8 @@ class Worker {
 
  private:
   static constexpr size_t tunRoom = 65536 + sizeof(VirtioHeader);
+  /// With its virtio header: a packet, or a few small ones that the kernel gathered.
+  static constexpr ssize_t smallRoom = 2048;
   /// Reads of the TUN before the sockets get their turn.
   static constexpr unsigned tunBudget = 64;
 

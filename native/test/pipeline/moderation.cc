@@ -8,16 +8,16 @@ namespace {
 using pipeline::Moderation;
 
 /// Turns with so many packets in them; gives how many pauses there were.
-unsigned pausesOf(Moderation& moderation, unsigned turns, unsigned count, bool single = true) {
+unsigned pausesOf(Moderation& moderation, unsigned turns, unsigned count, bool small = true) {
   unsigned pauses = 0;
   for (unsigned i = 0; i < turns; i++) {
-    moderation.turn(count, single);
+    moderation.turn(count, small);
     if (moderation.pauseIfDue()) pauses += 1;
   }
   return pauses;
 }
 
-TEST("moderation: a flood of single packets is let gather each turn, once") {
+TEST("moderation: a flood of small packets is let gather each turn, once") {
   Moderation moderation;
   CHECK(pausesOf(moderation, 100, 20) == 100);
   CHECK(!moderation.pauseIfDue());
