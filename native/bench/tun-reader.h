@@ -15,6 +15,6 @@ struct TunRead {
 };
 
 /// Makes the device, floods what is routed to it, and reads until nothing comes any more. Throws OpenError, or std::invalid_argument as flood() does.
-TunRead readTun(const os::TunOptions& device, const FloodOptions& flood);
+TunRead readTun(const os::TunOptions& device, const FloodOptions& options);
 
 }  // namespace gatehouse::bench

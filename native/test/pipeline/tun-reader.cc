@@ -1,12 +1,8 @@
 #include "bench/tun-reader.h"
 
-#include <sched.h>
-
 #include <stdexcept>
-#include <string>
-#include <thread>
 
-#include "linux/open-error.h"
+#include "test/pipeline/scratch-namespace.h"
 #include "test/test.h"
 
 namespace gatehouse::test {
@@ -36,21 +32,7 @@ void inNamespace() {
   CHECK(bench::readTun(device, flood).packets > 0);
 }
 
-TEST("tun reader: what is routed to its device is read and counted") {
-  std::string why;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) {
-      why = "a network namespace takes root";
-      return;
-    }
-    try {
-      inNamespace();
-    } catch (const os::OpenError& error) {
-      why = error.what();
-    }
-  }).join();
-  if (!why.empty()) skip(why);
-}
+TEST("tun reader: what is routed to its device is read and counted") { inScratchNamespace(inNamespace); }
 
 }  // namespace
 }  // namespace gatehouse::test

@@ -1,20 +1,18 @@
 // A site's policies in this machine's own kernel, in a network namespace: it takes them, packets ask for an SA or are dropped, and what stands reads back.
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "linux/file.h"
 #include "linux/netlink-socket.h"
-#include "linux/open-error.h"
 #include "linux/rtnetlink-messages.h"
 #include "linux/xfrm-messages.h"
+#include "test/pipeline/scratch-namespace.h"
 #include "test/test.h"
 
 namespace gatehouse::os {
@@ -144,19 +142,7 @@ void inKernel() {
 TEST(
     "xfrm: a site's policies in the kernel: packets ask for an SA once for a network and once for a host, or are "
     "dropped") {
-  std::string why;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) {
-      why = "a network namespace takes root";
-      return;
-    }
-    try {
-      inKernel();
-    } catch (const OpenError& error) {
-      why = error.what();
-    }
-  }).join();
-  if (!why.empty()) test::skip(why);
+  test::inScratchNamespace(inKernel);
 }
 
 }  // namespace gatehouse::os
