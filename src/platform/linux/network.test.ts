@@ -1,16 +1,20 @@
 // The network around a gateway, on the kernel itself, in a network namespace (which root or an unprivileged user namespace may make).
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { GatewayPlan } from '../network.ts'
 import { coverOf } from './cidr.ts'
+import { usefulTo } from './gathering.ts'
 import { obstacles } from './ruleset.ts'
 
 const unshare = ['--user', '--map-root-user', '--net']
 const may =
   spawnSync('unshare', [...unshare, 'sh', '-c', 'nft list tables && ip tuntap add dev probe0 mode tun']).status === 0
+
+/** What ports say before, during and after. */
+const [apart, together] = usefulTo(release()) ? [false, true] : [undefined, undefined]
 
 function inside(step: string, file = 'network.fixture.ts'): unknown {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-network-'))
@@ -50,12 +54,12 @@ test.runIf(may)('serve, change, clear: table, routes and forwarding come, change
       '10.99.0.16/30 scope link src 10.99.0.1 linkdown',
     ],
     forwarding: { all: '0', lan: '1' },
-    gathering: true,
+    gathering: together,
     proxies: '',
     journal: true,
   })
   expect(changed).toEqual({ ...first, routes: ['10.99.0.16/30 scope link src 10.99.0.1 linkdown'] })
-  expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: false, journal: false })
+  expect(cleared).toMatchObject({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: apart, journal: false })
 })
 
 test.runIf(may)(
@@ -69,7 +73,7 @@ test.runIf(may)(
       unreachable: ['10.99.0.10/31', '10.99.0.12/30', '10.99.0.16/30'],
       present: 'ghp7 scope link',
       absent: 'RTNETLINK answers: No route to host',
-      gathering: false,
+      gathering: apart,
       forwarding: { lan: '1', ghp7: '1', elsewhere: '0' },
     }
     expect(first).toEqual(state)
@@ -114,36 +118,46 @@ test.runIf(may)('after kill -9 the next start removes table, forwarding and prox
   expect(left).toMatchObject({
     tables: 'table inet gatehouse',
     forwarding: { all: '0', lan: '1' },
-    gathering: true,
+    gathering: together,
     proxies: expect.stringContaining('192.168.5.200'),
     journal: true,
   })
   expect(removed).toEqual([
     'net.ipv4.conf.lan0.forwarding',
     'net.ipv4.neigh.lan0.proxy_delay',
-    'gathering of UDP at lan0',
+    ...(together ? ['gathering of UDP at lan0'] : []),
     'proxy ARP for 192.168.5.200',
     'the nftables table gatehouse',
   ])
   expect(clean).toMatchObject({
     tables: '',
     forwarding: { all: '0', lan: '0' },
-    gathering: false,
+    gathering: apart,
     proxies: '',
     journal: false,
   })
 })
 
+test.each([
+  ['6.18.44-fc', true],
+  ['6.2', true],
+  ['6.1.0-44-amd64', false],
+  ['5.15.0', false],
+  ['7.0-rc1', true],
+])('ports gather for the TUN of Linux %s: %s', (kernel, useful) => {
+  expect(usefulTo(kernel)).toBe(useful)
+})
+
 test.runIf(may)('a port that comes later gathers too, and both are as they were afterwards', () => {
   expect(inside('later')).toEqual([
-    { lan0: true, late0: true },
-    { lan0: false, late0: false },
+    { lan0: together, late0: together },
+    { lan0: apart, late0: apart },
   ])
 })
 
 test.runIf(may)('a watcher cleans up after a killed daemon by itself', () => {
   expect(inside('watched')).toEqual([
-    expect.objectContaining({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: false, journal: false }),
+    expect.objectContaining({ tables: '', forwarding: { all: '0', lan: '0' }, gathering: apart, journal: false }),
   ])
 })
 
