@@ -9,6 +9,7 @@
 #include "addon/holder-function.h"
 #include "addon/kernel-plane-object.h"
 #include "addon/key-exchange-function.h"
+#include "addon/memory-function.h"
 #include "addon/notify-function.h"
 
 namespace {
@@ -27,6 +28,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, gatehouse::addon::exchangeKeysAtOnce, "exchangeKeysAtOnce"));
   exports.Set("codeCbc", Napi::Function::New(env, gatehouse::addon::codeCbc, "codeCbc"));
   exports.Set("notifyManager", Napi::Function::New(env, gatehouse::addon::notifyManager, "notifyManager"));
+  exports.Set("releaseUnusedMemory",
+              Napi::Function::New(env, gatehouse::addon::releaseUnusedMemory, "releaseUnusedMemory"));
   exports.Set("deviceFeature", Napi::Function::New(env, gatehouse::addon::deviceFeature, "deviceFeature"));
   exports.Set("setDeviceFeature", Napi::Function::New(env, gatehouse::addon::setDeviceFeature, "setDeviceFeature"));
   exports.Set("holderKey", Napi::Function::New(env, gatehouse::addon::holderKey, "holderKey"));

@@ -39,6 +39,9 @@ export function run(args: readonly string[]): Promise<number> {
   })
 }
 
+/** After so long what was compiled and read for the start alone has been. */
+const startedMs = 1000
+
 export type ServeOptions = {
   readonly config: string
   readonly state: string
@@ -125,6 +128,8 @@ export async function serve({ config, state, log, watcher = false, ready }: Serv
     manager.watch(systemTimers, () => running.pulse())
     // Where NODE_COMPILE_CACHE names a folder: a daemon that is killed leaves what it compiled, and the next one is there in half the time.
     flushCompileCache()
+    // Half of what the start has looked at of Node's file is looked at only then.
+    setTimeout(() => loadNative().releaseUnusedMemory(), startedMs).unref()
     await ready?.(running, configuration)
     await end.promise
     manager.stopping()

@@ -194,6 +194,8 @@ export type NativeModule = NativeEngines & {
   readonly keepHolderKey: (where: string, key: Uint8Array) => void
   /** Lets go of everything that is held there. */
   readonly releaseHolder: (where: string) => void
+  /** Gives pages of program files that nobody wrote to back to the page cache, and what malloc() has to spare; some milliseconds. Octets that were mapped. */
+  readonly releaseUnusedMemory: () => number
   /** A feature by its name in `ethtool -k`: whether it is active; undefined where there is no such device or feature. */
   readonly deviceFeature: (device: string, feature: string) => boolean | undefined
   /** As `ethtool -K`; says whether it is so now. */
