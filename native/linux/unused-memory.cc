@@ -14,17 +14,18 @@ namespace {
 /// `FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH`: a file's that can't be written to.
 std::optional<Mapping> headOf(const std::string& line) {
   std::istringstream words(line);
-  Mapping mapping{};
+  void* from = nullptr;
+  void* to = nullptr;
   char dash = 0;
   std::string permissions;
   std::string offset;
   std::string device;
   std::string inode;
   std::string path;
-  if (!(words >> std::hex >> mapping.from >> dash >> mapping.to >> permissions >> offset >> device >> inode >> path))
-    return {};
+  if (!(words >> from >> dash >> to >> permissions >> offset >> device >> inode >> path)) return {};
   const bool readOnly = permissions == "r-xp" || permissions == "r--p";
-  return readOnly && dash == '-' && path.starts_with('/') ? std::optional(mapping) : std::nullopt;
+  if (!readOnly || dash != '-' || !path.starts_with('/')) return {};
+  return Mapping{from, static_cast<std::size_t>(static_cast<char*>(to) - static_cast<char*>(from))};
 }
 
 bool isHead(const std::string& line) { return line.find('-') < line.find(' ') && line.find(':') > line.find(' '); }
@@ -62,8 +63,7 @@ std::size_t releaseUnusedMemory() {
   std::ifstream smaps("/proc/self/smaps");
   std::size_t released = 0;
   for (const Mapping& mapping : untouchedFiles(smaps)) {
-    const std::size_t length = mapping.to - mapping.from;
-    if (::madvise(reinterpret_cast<void*>(mapping.from), length, MADV_DONTNEED) == 0) released += length;
+    if (::madvise(mapping.from, mapping.length, MADV_DONTNEED) == 0) released += mapping.length;
   }
   ::malloc_trim(0);
   return released;

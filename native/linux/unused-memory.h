@@ -8,8 +8,8 @@
 namespace gatehouse::os {
 
 struct Mapping {
-  std::size_t from;
-  std::size_t to;
+  void* from;
+  std::size_t length;
 };
 
 /// Of a text as /proc/PID/smaps is (proc(5)): mappings of files that can't be written to, and of which no page differs from its file.
